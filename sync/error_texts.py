@@ -1,0 +1,92 @@
+"""The words of every error: code → language → (what happened, what to do).
+
+Codes are for ever; texts may be improved. A test holds that each code in the sources stands here,
+that each one here is raised somewhere, and that docs/errors.md lists it.
+"""
+
+from __future__ import annotations
+
+Text = tuple[str, str]
+
+TEXTS: dict[str, dict[str, Text]] = {
+    "disk-full": {
+        "en": ("No room left on the disk while writing {path}.",
+               "Nothing was damaged. Free some space, then run the same command again."),
+        "zh": ("写入 {path} 时磁盘空间不足。", "已有内容没有损坏。请清理空间后重新执行同一命令。"),
+    },
+    "disk-failing": {
+        "en": ("The disk cannot be used at {path}: {reason}.",
+               "What is stored can still be read. Replace the disk soon; `teachpoint doctor` says more."),
+        "zh": ("磁盘在 {path} 处无法使用：{reason}。", "已存内容仍可阅读。请尽快更换磁盘；详见 `teachpoint doctor`。"),
+    },
+    "file-unreadable": {
+        "en": ("{path} cannot be read: {reason}.",
+               "Nothing was changed. Mend the file or its permissions, or leave it out, and try again."),
+        "zh": ("无法读取 {path}：{reason}。", "没有任何改动。请修复文件或其权限，或将其移出后重试。"),
+    },
+    "file-changed": {
+        "en": ("{path} changed while it was being read.",
+               "Nothing was published. Wait until copying has finished, then try again."),
+        "zh": ("读取 {path} 时文件发生了变化。", "没有发布任何内容。请等复制完成后重试。"),
+    },
+    "file-vanished": {
+        "en": ("{path} is not there.", "Nothing was changed. Check the path and try again."),
+        "zh": ("找不到 {path}。", "没有任何改动。请检查路径后重试。"),
+    },
+    "object-damaged": {
+        "en": ("The object {sha256} does not have the bytes its name promises.",
+               "It was put aside in quarantine and will be fetched again at the next sync."),
+        "zh": ("对象 {sha256} 的内容与其名称不符。", "已隔离，下次同步时会重新获取。"),
+    },
+    "object-missing": {
+        "en": ("The object {sha256} is not in the library.",
+               "Sync again; at the hub, publish the package again."),
+        "zh": ("资源库中没有对象 {sha256}。", "请重新同步；如在中心校，请重新发布该资源包。"),
+    },
+    "object-too-large": {
+        "en": ("The object {sha256} is larger than the {most_bytes} bytes allowed here.",
+               "It was not used. Publish the package again with a current hub."),
+        "zh": ("对象 {sha256} 超过此处允许的 {most_bytes} 字节。", "未使用该对象。请用最新版中心端重新发布。"),
+    },
+    "manifest-bad": {
+        "en": ("This manifest is refused: {reason}.",
+               "Nothing of it was used. Publish the package again with a current hub."),
+        "zh": ("清单被拒绝：{reason}。", "其内容未被使用。请用最新版中心端重新发布该资源包。"),
+    },
+    "program-missing": {
+        "en": ("The program {program} is not installed.",
+               "Install it (Debian: apt-get install {package}) and try again; `teachpoint doctor` checks all."),
+        "zh": ("没有安装程序 {program}。",
+               "请安装（Debian：apt-get install {package}）后重试；可用 `teachpoint doctor` 全面检查。"),
+    },
+    "program-failed": {
+        "en": ("{program} failed with status {status}: {output}",
+               "Nothing was changed by it. `teachpoint doctor` may say why."),
+        "zh": ("{program} 失败，状态 {status}：{output}", "没有造成改动。可用 `teachpoint doctor` 查找原因。"),
+    },
+    "program-timeout": {
+        "en": ("{program} did not finish within {timeout_s} s and was stopped.",
+               "Nothing was lost. Try again; if it happens again, run `teachpoint doctor`."),
+        "zh": ("{program} 未在 {timeout_s} 秒内完成，已被停止。", "没有丢失内容。请重试；若再次出现请运行 `teachpoint doctor`。"),
+    },
+    "database-newer": {
+        "en": ("The database {path} was written by a newer teachpoint (it knows {migration}).",
+               "Nothing was changed. Use the newer version, or restore the data of this one."),
+        "zh": ("数据库 {path} 由更新版本的 teachpoint 写入（含 {migration}）。",
+               "没有任何改动。请使用新版本，或恢复本版本的数据。"),
+    },
+    "database-broken": {
+        "en": ("The database {path} cannot be used: {reason}.",
+               "Library and outbox are untouched. Run `teachpoint doctor` and follow its advice."),
+        "zh": ("数据库 {path} 无法使用：{reason}。", "资源库和发件箱未受影响。请运行 `teachpoint doctor` 并按提示处理。"),
+    },
+    "not-a-hub": {
+        "en": ("There is no hub in {path}.", "Make one with `teachpoint hub init`, or name the right folder with --data."),
+        "zh": ("{path} 中没有中心端数据。", "请用 `teachpoint hub init` 创建，或用 --data 指定正确目录。"),
+    },
+    "not-a-box": {
+        "en": ("There is no box in {path}.",
+               "Make one with `teachpoint box init --pairing FILE`, or name the right folder with --data."),
+        "zh": ("{path} 中没有教学点盒子数据。", "请用 `teachpoint box init --pairing 文件` 创建，或用 --data 指定正确目录。"),
+    },
+}

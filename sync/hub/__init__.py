@@ -1,0 +1,1 @@
+"""The hub's end: publishing, assigning, feeds, sites, sshd, ingest."""

@@ -1,0 +1,173 @@
+"""The only place that starts other programs, through `sh`: argument lists, never shell strings.
+
+Every run has a time limit and dies with this process (PR_SET_PDEATHSIG), so that a SIGKILL of hub
+or box leaves no orphan that holds a port or writes to a folder. The signal comes when the *thread*
+that started the child ends: start a `Service` from a thread that lives as long as the service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sh
+
+from sync.errors import Broken
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+#: Where servers live that are not on an ordinary user's PATH (Debian).
+_MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+
+#: Which Debian package brings a program, for advice.
+DEBIAN_PACKAGE = {
+    "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server", "nginx": "nginx-light", "ffmpeg": "ffmpeg", "ffprobe": "ffmpeg",
+    "pdftoppm": "poppler-utils",
+}
+
+#: Output kept of a run, in characters; a babbling child must not fill the memory.
+MOST_OUTPUT_CHARACTERS = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended: exit status (negative: the signal that killed it) and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def find(program: str) -> str | None:
+    """The absolute path of `program`, also in sbin folders; None where it is not installed."""
+    return shutil.which(program) or shutil.which(program, path=":".join(_MORE_FOLDERS))
+
+
+def require(program: str) -> str:
+    """As `find`, but raises Broken `program-missing` with the Debian package that brings it."""
+    path = find(program)
+    if path is None:
+        raise Broken("program-missing", program=program,
+                     package=DEBIAN_PACKAGE.get(program, program))
+    return path
+
+
+def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = None,
+        cwd: Path | None = None, env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None, ok: Sequence[int] | None = (0,),
+        started: Callable[[Any], None] | None = None) -> Finished:
+    """Run `program` to its end.
+
+    `on_line` gets each line of standard output as it comes (standard output is then not kept).
+    `ok` are the exit statuses that are no error; None takes any. `started` gets the running
+    process (with `.terminate()`), for callers that may want to interrupt it.
+
+    Raises Broken: `program-missing`, `program-timeout`, `program-failed`.
+    """
+    command = sh.Command(require(program))
+    out, err = _Kept(), _Kept()
+    process: Any = command(*arguments, _bg=True, _bg_exc=False, _in=stdin, _cwd=str(cwd) if cwd else None,
+                      _env=dict(env) if env is not None else None, _timeout=timeout_s,
+                      _out=on_line or out.take, _err=err.take, _tty_out=False, _tty_in=False,
+                      _encoding="utf-8", _decode_errors="backslashreplace",
+                      _preexec_fn=_die_with_parent)
+    if started is not None:
+        started(process)
+    status = 0
+    try:
+        process.wait()
+    except sh.TimeoutException as error:
+        raise Broken("program-timeout", program=program, timeout_s=timeout_s) from error
+    except sh.ErrorReturnCode as error:  # SignalException is one too, with a negative status
+        status = error.exit_code
+    except BaseException:
+        _signal(process, signal.SIGKILL)
+        raise
+    if ok is not None and status not in ok:
+        raise Broken("program-failed", program=program, status=status,
+                     output=(err.text() or out.text()).strip()[-2000:])
+    return Finished(status, out.text(), err.text())
+
+
+class Service:
+    """A child that runs until it is stopped (nginx, sshd, an ssh master)."""
+
+    def __init__(self, program: str, *arguments: str, env: Mapping[str, str] | None = None,
+                 on_line: Callable[[str], None] | None = None) -> None:
+        """Start it. `on_line` gets each line it prints on standard output or error.
+
+        Raises Broken `program-missing`.
+        """
+        self.program = program
+        self._last = _Kept()
+        take = on_line or self._last.take
+        self._process = sh.Command(require(program))(
+            *arguments, _bg=True, _bg_exc=False, _tty_out=False, _tty_in=False, _out=take,
+            _err=take, _env=dict(env) if env is not None else None, _encoding="utf-8",
+            _decode_errors="backslashreplace", _preexec_fn=_die_with_parent)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return int(self._process.pid)
+
+    def alive(self) -> bool:
+        """Is it still running?"""
+        return bool(self._process.is_alive())
+
+    def output(self) -> str:
+        """What it printed so far, where no `on_line` was given."""
+        return self._last.text()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal (SIGHUP: read the configuration again); nothing if it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.signal(number)
+
+    def stop(self, patience_s: float = 5.0) -> None:
+        """Ask it to end; kill it and its children after `patience_s` seconds."""
+        _signal(self._process, signal.SIGTERM)
+        with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
+            self._process.wait(timeout=patience_s)
+        if self.alive():
+            _signal(self._process, signal.SIGKILL, group=True)
+            with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
+                self._process.wait(timeout=patience_s)
+
+
+class _Kept:
+    """The last MOST_OUTPUT_CHARACTERS that a child printed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _parts and _size: sh writes from its own threads
+        self._parts: list[str] = []
+        self._size = 0
+
+    def take(self, chunk: str) -> None:
+        with self._lock:
+            self._parts.append(chunk)
+            self._size += len(chunk)
+            while self._size > MOST_OUTPUT_CHARACTERS and len(self._parts) > 1:
+                self._size -= len(self._parts.pop(0))
+
+    def text(self) -> str:
+        with self._lock:
+            return "".join(self._parts)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _signal(process: Any, number: int, *, group: bool = False) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        (process.signal_group if group else process.signal)(number)
