@@ -75,3 +75,13 @@ def transaction(database: Database) -> Iterator[Database]:
         database.conn.rollback()
         raise
     database.conn.execute("COMMIT")
+
+
+def execute_each(database: Database, statements: str) -> None:
+    """Run SQL statements separated by `;` one by one, inside the running transaction.
+
+    (`executescript` would commit it.) No statement may contain a `;` of its own.
+    """
+    for statement in statements.split(";"):
+        if statement.strip():
+            database.execute(statement)

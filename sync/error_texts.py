@@ -53,6 +53,21 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing of it was used. Publish the package again with a current hub."),
         "zh": ("清单被拒绝：{reason}。", "其内容未被使用。请用最新版中心端重新发布该资源包。"),
     },
+    "desired-bad": {
+        "en": ("The hub's list of packages is refused: {reason}.",
+               "The box goes on with what it has. Look at the hub with `teachpoint doctor`."),
+        "zh": ("中心端的资源包清单被拒绝：{reason}。", "盒子继续使用已有内容。请在中心端运行 `teachpoint doctor`。"),
+    },
+    "acks-bad": {
+        "en": ("The hub's acknowledgement is refused: {reason}.",
+               "Nothing is deleted here. Look at the hub with `teachpoint doctor`."),
+        "zh": ("中心端的确认回执被拒绝：{reason}。", "本地不会删除任何内容。请在中心端运行 `teachpoint doctor`。"),
+    },
+    "pairing-bad": {
+        "en": ("This is not a usable pairing file: {reason}.",
+               "Nothing was changed. Get the file again with `teachpoint hub site add` or `site rekey`."),
+        "zh": ("配对文件不可用：{reason}。", "没有任何改动。请用 `teachpoint hub site add` 或 `site rekey` 重新生成。"),
+    },
     "program-missing": {
         "en": ("The program {program} is not installed.",
                "Install it (Debian: apt-get install {package}) and try again; `teachpoint doctor` checks all."),

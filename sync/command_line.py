@@ -1,0 +1,102 @@
+"""What all commands share: --data, --json, output, progress, errors into words and exit statuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from sync.errors import TeachpointError
+from sync.layout import data_folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Progress and messages for people: standard error, so that standard output stays for facts.
+PEOPLE = Console(stderr=True, highlight=False)
+FACTS = Console(highlight=False)
+
+
+def data_option(function: F) -> F:
+    """`--data DIR`: passes a Path `data`."""
+    return click.option("--data", callback=lambda _c, _p, value: data_folder(value), metavar="DIR",
+                        help="Where this role's state lives [env: TEACHPOINT_DATA; "
+                             "default: /var/lib/teachpoint].")(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`: passes a bool `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")(function)
+
+
+def show(value: Any, as_json: bool, people: Callable[[Console], None]) -> None:
+    """Print `value` as JSON, or let `people` print it for a person."""
+    if as_json:
+        click.echo(json.dumps(value, ensure_ascii=False, indent=None))
+    else:
+        people(FACTS)
+
+
+@contextmanager
+def transfer_progress(what: str, total_bytes: int | None = None,
+                      shown: bool | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress line on standard error with bytes, rate and time left; only where one looks on.
+
+    Yields a function that takes the bytes done so far.
+    """
+    if not (sys.stderr.isatty() if shown is None else shown):
+        yield lambda _done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+               TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=PEOPLE, transient=True) as progress:
+        task = progress.add_task(what, total=total_bytes)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def run(command: click.Command, arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; no traceback reaches a user.
+
+    With `--json` among the arguments an error is one JSON object on standard error.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words
+    try:
+        result = command.main(args=words, prog_name="teachpoint", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except TeachpointError as error:
+        _tell(error.as_json(), f"{error.message()}\n{error.advice()} [{error.code}]", as_json)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        usage = {"error": {"code": "usage", "message": error.format_message(), "advice": "",
+                           "facts": {}}}
+        if as_json:
+            _tell(usage, "", True)
+        else:
+            error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _tell(value: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(value, ensure_ascii=False), err=True)
+    else:
+        PEOPLE.print(text, style="red", markup=False, soft_wrap=True)

@@ -1,0 +1,111 @@
+"""The targets of a feed: what a site shall have, and what the hub has of its journal. No I/O.
+
+Written down in docs/format.md §5. Both are canonical JSON, signed through the feed's TUF metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from sync.canonical import canonical, is_sha256
+from sync.errors import Refused
+from sync.layout import PACKAGE_ID
+from sync.manifest import MOST_MANIFEST_BYTES
+
+DESIRED_FORMAT = "teachpoint-desired/1"
+ACKS_FORMAT = "teachpoint-acks/1"
+DESIRED_NAME = "desired.json"
+ACKS_NAME = "acks.json"
+
+#: Largest `desired.json`, in bytes: 10,000 packages at about 300 bytes each.
+MOST_DESIRED_BYTES = 4 * 1024 * 1024
+#: Most packages assigned to one site.
+MOST_PACKAGES = 10_000
+#: Largest `acks.json`, in bytes: 1,000 boxes and 10,000 wanted objects.
+MOST_ACKS_BYTES = 1024 * 1024
+
+Hash = Annotated[str, Meta(min_length=64, max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class Assigned(msgspec.Struct, frozen=True, kw_only=True):
+    """One package the site shall have. `size` is its manifest's, `bytes` that of all its objects."""
+
+    id: str
+    version: Annotated[int, Meta(ge=1, le=2**31)]
+    manifest: Hash
+    size: Annotated[int, Meta(ge=1, le=MOST_MANIFEST_BYTES)]
+    bytes: Count
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """The desired state of one site. `time` is when the hub said so (its clock, seconds since 1970)."""
+
+    format: str
+    site: str
+    time: Count
+    packages: Annotated[list[Assigned], Meta(max_length=MOST_PACKAGES)]
+    policy: dict[str, Any] = {}
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub has of one box's journal: all up to this segment, its hash, its last record."""
+
+    segment: Count
+    chain: str
+    seq: Count
+
+
+class Acks(msgspec.Struct, frozen=True, kw_only=True):
+    """Acknowledgements by box id, and the uploaded objects that are told of but not yet there."""
+
+    format: str
+    site: str
+    boxes: Annotated[dict[str, Ack], Meta(max_length=1000)]
+    wanted: Annotated[list[Hash], Meta(max_length=10_000)] = []
+
+
+def parse_desired(data: bytes, site: str) -> Desired:
+    """Read `desired.json` of `site`. Raises Refused `desired-bad`."""
+    if len(data) > MOST_DESIRED_BYTES:
+        raise Refused("desired-bad", reason=f"larger than {MOST_DESIRED_BYTES} bytes")
+    desired: Desired = _decode(data, Desired, "desired-bad")
+    if desired.format != DESIRED_FORMAT:
+        raise Refused("desired-bad", reason=f"unknown format {desired.format!r}")
+    if desired.site != site:
+        raise Refused("desired-bad", reason=f"it is for the site {desired.site!r}, not {site!r}")
+    ids = [package.id for package in desired.packages]
+    if len(set(ids)) != len(ids):
+        raise Refused("desired-bad", reason="a package is there twice")
+    for package in desired.packages:
+        if not PACKAGE_ID.fullmatch(package.id) or not is_sha256(package.manifest):
+            raise Refused("desired-bad", reason=f"malformed package {package.id!r}")
+    return desired
+
+
+def parse_acks(data: bytes, site: str) -> Acks:
+    """Read `acks.json` of `site`. Raises Refused `acks-bad`."""
+    if len(data) > MOST_ACKS_BYTES:
+        raise Refused("acks-bad", reason=f"larger than {MOST_ACKS_BYTES} bytes")
+    acks: Acks = _decode(data, Acks, "acks-bad")
+    if acks.format != ACKS_FORMAT or acks.site != site:
+        raise Refused("acks-bad", reason="unknown format, or for another site")
+    if not all(is_sha256(name) for name in acks.wanted):
+        raise Refused("acks-bad", reason="a wanted object is not named by a SHA-256")
+    return acks
+
+
+def dump(message: Desired | Acks) -> bytes:
+    """Canonical bytes."""
+    return canonical(msgspec.to_builtins(message))
+
+
+def _decode(data: bytes, kind: Any, code: str) -> Any:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError) as error:
+        raise Refused(code, reason=str(error)) from error

@@ -1,0 +1,62 @@
+"""hub.db: one named migration after another; one that was released is never edited.
+
+package      every published version: which manifest, from which source folder.
+extract      what `extract` found in a file, by its hash, so that each file is looked into once.
+site         the sites, with the public halves of their keys.
+assignment   package → site, with a priority.
+segment      the journal segments taken in, by (site, box, number).
+record       their records, by (site, box, seq): exactly once.
+upload       uploaded files that records tell of, and whether their bytes have come.
+contact      when a site was last connected.
+problem      what an admin should know of (per site or of the hub itself), until it has gone.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from sync.database import execute_each
+
+MIGRATIONS = Migrations("teachpoint-hub")
+
+
+FIRST_SCHEMA = """
+CREATE TABLE package (
+    id TEXT NOT NULL, version INTEGER NOT NULL, manifest TEXT NOT NULL, name TEXT NOT NULL,
+    resources INTEGER NOT NULL, bytes INTEGER NOT NULL, manifest_bytes INTEGER NOT NULL,
+    source TEXT NOT NULL, published REAL NOT NULL,
+    PRIMARY KEY (id, version)) WITHOUT ROWID;
+CREATE TABLE extract (
+    sha256 TEXT NOT NULL, extractor TEXT NOT NULL, found TEXT NOT NULL,
+    PRIMARY KEY (sha256, extractor)) WITHOUT ROWID;
+CREATE TABLE site (
+    site TEXT PRIMARY KEY, name TEXT NOT NULL, created REAL NOT NULL, revoked REAL,
+    ssh_public TEXT NOT NULL, journal_public TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE assignment (
+    site TEXT NOT NULL REFERENCES site(site), package TEXT NOT NULL, priority INTEGER NOT NULL,
+    since REAL NOT NULL, PRIMARY KEY (site, package)) WITHOUT ROWID;
+CREATE TABLE segment (
+    site TEXT NOT NULL, box TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, ingested REAL NOT NULL,
+    PRIMARY KEY (site, box, number)) WITHOUT ROWID;
+CREATE TABLE record (
+    site TEXT NOT NULL, box TEXT NOT NULL, seq INTEGER NOT NULL, time REAL NOT NULL,
+    clock_quality TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (site, box, seq)) WITHOUT ROWID;
+CREATE INDEX record_kind ON record (kind, site);
+CREATE TABLE upload (
+    site TEXT NOT NULL, box TEXT NOT NULL, seq INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, name TEXT NOT NULL, received REAL,
+    PRIMARY KEY (site, box, seq)) WITHOUT ROWID;
+CREATE INDEX upload_object ON upload (sha256);
+CREATE TABLE contact (site TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE problem (
+    site TEXT NOT NULL, code TEXT NOT NULL, facts TEXT NOT NULL, since REAL NOT NULL,
+    PRIMARY KEY (site, code)) WITHOUT ROWID;
+"""
+
+
+@MIGRATIONS()
+def m001_first_schema(db: Database) -> None:
+    execute_each(db, FIRST_SCHEMA)

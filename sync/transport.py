@@ -1,0 +1,71 @@
+"""The interface of a link between box and hub, and what a transfer reports. Used from the box's end.
+
+Implementations: `sync.directory.Directory` (a stick, a mirror, another box) and
+`sync.box.rsync_ssh.RsyncSsh`. Whoever carries the tree needs no trust: nothing here is verified,
+all that arrives lies in folders where only verification lets it out.
+`tests/sync/transport_contract.py` is held against each implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object to fetch: its name and size; `compressible` says whether compressing it pays."""
+
+    sha256: str
+    size: int
+    compressible: bool = False
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a call moved: bytes of files and protocol in each direction, and files that arrived."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    files: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(self.received_bytes + other.received_bytes,
+                     self.sent_bytes + other.sent_bytes, self.files + other.files)
+
+
+#: Called with the bytes of file content that have arrived (or left) in the running call so far.
+Progress = Callable[[int], None]
+
+
+def silent(_bytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Transport(Protocol):
+    """A link that is open. Every method may raise Unreachable (`hub-unreachable`, `link-broken`,
+    `host-key-changed` as Refused), NoRoom (`disk-full`) and can be called again afterwards: what has
+    arrived stays, and the next call goes on where this one stopped.
+    """
+
+    name: str
+
+    def fetch_feed(self, into: Path) -> Moved:
+        """Make `into` a copy of the site's feed folder (removing what is no longer there)."""
+        ...
+
+    def fetch_objects(self, wanted: Sequence[Wanted], staging: Path,
+                      progress: Progress = silent) -> Moved:
+        """Bring objects to `staging/<sha256>`, unverified. An object the hub does not have is simply
+        not there afterwards. Partial bytes stay in `staging` for the next call."""
+        ...
+
+    def push_outbox(self, outbox: Path, paths: Sequence[str], progress: Progress = silent) -> Moved:
+        """Copy `paths` (relative to `outbox`) to the site's inbox, each appearing there whole."""
+        ...
+
+    def close(self) -> Moved:
+        """End the link; what it moved beside the calls above (handshakes), where that is known."""
+        ...
