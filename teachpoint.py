@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from sync import command_line
+from sync.box.commands import box
+from sync.hub.commands import hub
 
 try:
     VERSION = version("teachpoint")
@@ -24,6 +26,10 @@ def teachpoint() -> None:
     Exit statuses: 0 done, 2 wrong usage, 3 refused (bad input, untrusted, not allowed),
     4 the other side can't be reached, 5 no room, 1 anything else.
     """
+
+
+teachpoint.add_command(hub)
+teachpoint.add_command(box)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""`teachpoint box serve`: the classroom service."""

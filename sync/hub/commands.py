@@ -1,0 +1,10 @@
+"""`teachpoint hub …`: the group; each topic's commands stand in a file of their own."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def hub() -> None:
+    """The hub school: publish packages, assign them to sites, serve and take in."""
