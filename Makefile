@@ -1,0 +1,50 @@
+# Two commands matter: `make demo` and `make test`. Each installs what it needs first (a bare Debian 12
+# with Python 3.11 is enough) and does nothing twice: a stamp remembers what was installed from what.
+.PHONY: demo test install test-tools check unit bench binary clean
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+demo: $(VENV)/.installed $(VENV)/.demo-tools
+	$(BIN)/python -m hardware.demo $(DEMO_ARGS)
+
+test: check
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered --show-missing=false
+
+check: $(VENV)/.installed $(VENV)/.test-tools
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	$(BIN)/pytest -m "not e2e and not browser and not root and not chaos" $(PYTEST_ARGS)
+
+install: $(VENV)/.installed
+
+test-tools: $(VENV)/.test-tools
+
+bench: $(VENV)/.installed $(VENV)/.test-tools
+	$(BIN)/python -m bench
+
+binary: dist/teachpoint
+
+dist/teachpoint: $(VENV)/.installed build.spec teachpoint.py $(shell git ls-files edge sync kiosk_ui hardware)
+	$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build build.spec
+
+$(VENV)/.installed: requirements.lock pyproject.toml hardware/setup/install.sh hardware/setup/packages-run
+	hardware/setup/install.sh run $(VENV)
+
+$(VENV)/.demo-tools: $(VENV)/.installed hardware/setup/packages-demo
+	hardware/setup/install.sh demo $(VENV)
+
+$(VENV)/.test-tools: $(VENV)/.installed hardware/setup/packages-demo hardware/setup/packages-test
+	hardware/setup/install.sh demo $(VENV)
+	hardware/setup/install.sh test $(VENV)
+
+clean:
+	rm -rf build dist .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
