@@ -40,14 +40,27 @@ class Moved:
 Progress = Callable[[int], None]
 
 
+#: Called with an object's name once all its bytes lie in staging, while the call still runs.
+Arrived = Callable[[str], None]
+
+
 def silent(_bytes: int) -> None:
     """Progress that nobody watches."""
 
 
+def unheard(_sha256: str) -> None:
+    """Arrivals that nobody waits for."""
+
+
 class Transport(Protocol):
     """A link that is open. Every method may raise Unreachable (`hub-unreachable`, `link-broken`,
-    `host-key-changed` as Refused), NoRoom (`disk-full`) and can be called again afterwards: what has
-    arrived stays, and the next call goes on where this one stopped.
+    `carrier-gone`), Refused (`host-key-changed`, `key-refused`), NoRoom (`disk-full`), Broken, and
+    can be called again afterwards: what has arrived stays, and the next call goes on where this one
+    stopped.
+
+    Callbacks run in the thread that made the call, one at a time. An exception that a callback
+    raises stops the transfer and comes out of the call; so a caller interrupts one for something
+    more urgent. One call at a time for each transport.
     """
 
     name: str
@@ -57,9 +70,15 @@ class Transport(Protocol):
         ...
 
     def fetch_objects(self, wanted: Sequence[Wanted], staging: Path,
-                      progress: Progress = silent) -> Moved:
-        """Bring objects to `staging/<sha256>`, unverified. An object the hub does not have is simply
-        not there afterwards. Partial bytes stay in `staging` for the next call."""
+                      progress: Progress = silent, arrived: Arrived = unheard) -> Moved:
+        """Bring objects to `staging/<sha256>`, unverified, roughly in the order of `wanted`.
+
+        An object the hub does not have is simply not there afterwards. Partial bytes stay in
+        `staging` for the next call, which adds what is missing at their end; so a file there that
+        is whole by its size but fails verification must be deleted by the caller. `arrived` is
+        told each object once its file has its full size (also one that was there before the
+        call); the caller may verify it and move it away at once.
+        """
         ...
 
     def push_outbox(self, outbox: Path, paths: Sequence[str], progress: Progress = silent) -> Moved:
