@@ -9,6 +9,8 @@ file         their files.
 journal      all that happened here, numbered; `segment` once it has been cut into one.
 segment      the segments in the outbox, chained by hash, until the hub has acknowledged them.
 upload       files that teachers gave for the hub.
+tally        per package and type: how many resources and bytes there are, how many are whole. Kept by
+             triggers on `resource`, so it is never wrong; a page need not count a million rows.
 problem      what a person should know of, until it has gone.
 """
 
@@ -71,3 +73,42 @@ CREATE TABLE problem (
 @MIGRATIONS()
 def m001_first_schema(db: Database) -> None:
     execute_each(db, FIRST_SCHEMA)
+
+
+#: What pages ask of a million resources, each through an index (tests/edge/test_catalogue_plans.py).
+CATALOGUE_INDEXES = """
+CREATE INDEX resource_order ON resource (package, position, id, type, complete);
+CREATE INDEX resource_latest ON resource (package, arrived) WHERE arrived > 0;
+CREATE INDEX resource_thumbnail ON resource (thumbnail) WHERE thumbnail IS NOT NULL;
+CREATE TABLE tally (
+    package TEXT NOT NULL, type TEXT NOT NULL, resources INTEGER NOT NULL,
+    complete INTEGER NOT NULL, bytes INTEGER NOT NULL, bytes_left INTEGER NOT NULL,
+    PRIMARY KEY (package, type)) WITHOUT ROWID;
+INSERT INTO tally
+    SELECT package, type, count(*), sum(complete), sum(size), sum(iif(complete, 0, size))
+    FROM resource GROUP BY package, type
+"""
+_TALLY_ADD = """
+    INSERT INTO tally
+    VALUES (NEW.package, NEW.type, 1, NEW.complete, NEW.size, iif(NEW.complete, 0, NEW.size))
+    ON CONFLICT (package, type) DO UPDATE SET
+        resources = resources + 1, complete = complete + excluded.complete,
+        bytes = bytes + excluded.bytes, bytes_left = bytes_left + excluded.bytes_left;"""
+_TALLY_TAKE = """
+    UPDATE tally SET resources = resources - 1, complete = complete - OLD.complete, bytes = bytes - OLD.size,
+        bytes_left = bytes_left - iif(OLD.complete, 0, OLD.size)
+    WHERE package = OLD.package AND type = OLD.type;
+    DELETE FROM tally WHERE package = OLD.package AND type = OLD.type AND resources = 0;"""
+_TALLY_TRIGGERS = (
+    f"CREATE TRIGGER resource_added AFTER INSERT ON resource BEGIN {_TALLY_ADD} END",
+    f"CREATE TRIGGER resource_removed AFTER DELETE ON resource BEGIN {_TALLY_TAKE} END",
+    "CREATE TRIGGER resource_changed AFTER UPDATE OF package, type, complete, size ON resource "
+    f"BEGIN {_TALLY_TAKE} {_TALLY_ADD} END",
+)
+
+
+@MIGRATIONS()
+def m002_catalogue_of_a_million(db: Database) -> None:
+    execute_each(db, CATALOGUE_INDEXES)
+    for trigger in _TALLY_TRIGGERS:
+        db.execute(trigger)
