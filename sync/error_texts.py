@@ -104,4 +104,56 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Make one with `teachpoint box init --pairing FILE`, or name the right folder with --data."),
         "zh": ("{path} 中没有教学点盒子数据。", "请用 `teachpoint box init --pairing 文件` 创建，或用 --data 指定正确目录。"),
     },
+    # trust: the hub, its sites and keys
+    "hub-exists": {
+        "en": ("There is a hub in {path} already.",
+               "Nothing was changed. Use it as it is, or name an empty folder with --data."),
+        "zh": ("{path} 中已有中心端。", "没有任何改动。请直接使用，或用 --data 指定一个空目录。"),
+    },
+    "settings-bad": {
+        "en": ("The settings {path} cannot be used: {reason}.",
+               "Nothing was changed. Mend the file with a text editor and try again."),
+        "zh": ("设置文件 {path} 不可用：{reason}。", "没有任何改动。请用文本编辑器修正后重试。"),
+    },
+    "name-bad": {
+        "en": ("The name {name!r} cannot be used: 1 to {most} characters, no line ends or control characters.",
+               "Nothing was changed. Choose another name with --name."),
+        "zh": ("名称 {name!r} 不可用：须为 1 到 {most} 个字符，不含换行或控制字符。", "没有任何改动。请用 --name 另取名称。"),
+    },
+    "address-bad": {
+        "en": ("The address {address!r} is neither a host name nor an IP address.",
+               "Nothing was changed. Give it without user, port or spaces, for instance --address 192.168.1.10."),
+        "zh": ("地址 {address!r} 既不是主机名也不是 IP 地址。",
+               "没有任何改动。请勿包含用户名、端口或空格，例如 --address 192.168.1.10。"),
+    },
+    "key-missing": {
+        "en": ("The key {path} cannot be used: {reason}.",
+               "Nothing was changed. Bring the file back from the backup (or from where it is kept offline) and try again."),
+        "zh": ("密钥文件 {path} 无法使用：{reason}。", "没有任何改动。请从备份（或离线保管处）恢复该文件后重试。"),
+    },
+    "site-name-bad": {
+        "en": ("{site!r} cannot be a site's short name: 1 to 32 of a-z, 0-9 and -, not - at either end.",
+               "Nothing was changed. Choose a short name such as dali-03; the name for people goes into --name."),
+        "zh": ("{site!r} 不能作为教学点短名：须为 1 到 32 个 a-z、0-9 或 -，且首尾不为 -。",
+               "没有任何改动。请改用如 dali-03 的短名；显示名称用 --name 指定。"),
+    },
+    "site-exists": {
+        "en": ("There is a site {site} already.",
+               "Nothing was changed. Choose another short name, or give its box new keys with `teachpoint hub site rekey {site}`."),
+        "zh": ("教学点 {site} 已存在。", "没有任何改动。请换一个短名，或用 `teachpoint hub site rekey {site}` 为其盒子更换密钥。"),
+    },
+    "site-unknown": {
+        "en": ("There is no site {site}.", "Nothing was changed. `teachpoint hub site list` shows all sites."),
+        "zh": ("没有教学点 {site}。", "没有任何改动。`teachpoint hub site list` 可列出所有教学点。"),
+    },
+    "pairing-exists": {
+        "en": ("{path} is there already and is no pairing file of the site {site}.",
+               "It was not overwritten and nothing was changed. Name another file with --pairing."),
+        "zh": ("{path} 已存在，且不是教学点 {site} 的配对文件。", "未覆盖该文件，没有任何改动。请用 --pairing 指定其他文件。"),
+    },
+    "folder-unusable": {
+        "en": ("Nothing can be written to the folder {path}: {reason}.",
+               "Nothing was changed. Make the folder, or name another one, and try again."),
+        "zh": ("无法写入目录 {path}：{reason}。", "没有任何改动。请先建立该目录或指定其他目录后重试。"),
+    },
 }

@@ -5,6 +5,7 @@ TOML, mode 0600, one per site; it holds the site's secrets. Nothing else makes a
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,17 +21,29 @@ from sync.layout import SITE_NAME
 #: Largest pairing file read, in bytes; a real one has about 4 KB.
 MOST_PAIRING_BYTES = 64 * 1024
 
-Line = Annotated[str, Meta(max_length=1000, pattern=r"^[^\r\n]*$")]
+#: A host name or an IP address; it becomes an argument of ssh, so it can never look like an option.
+ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:%_-]{0,254}")
+#: The name of an account, as useradd takes it; it becomes an argument of ssh too.
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+
+# `\Z`, not `$`: the latter lets a line end through at the end.
+Line = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+Address = Annotated[str, Meta(pattern=rf"^{ADDRESS.pattern}\Z")]
+User = Annotated[str, Meta(pattern=rf"^{USER.pattern}\Z")]
+#: `ssh-ed25519 AAAA…` without a comment: it becomes a line of known_hosts.
+SshKey = Annotated[str, Meta(max_length=1000, pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}\Z")]
+#: `age1…`, bech32.
+Recipient = Annotated[str, Meta(max_length=100, pattern=r"^age1[a-z0-9]+\Z")]
 
 
 class HubPart(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the hub: addresses are tried in order; `ssh_host_key` is `type base64`, pinned."""
+    """How to reach the hub: addresses are tried in order; `ssh_host_key` (`type base64`) is pinned."""
 
     name: Line
-    addresses: Annotated[list[Line], Meta(min_length=1, max_length=16)]
+    addresses: Annotated[list[Address], Meta(min_length=1, max_length=16)]
     ssh_port: Annotated[int, Meta(ge=1, le=65535)]
-    ssh_host_key: Line
-    ssh_user: Line = "teachpoint"
+    ssh_host_key: SshKey
+    ssh_user: User = "teachpoint"
 
 
 class TrustPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +61,7 @@ class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
 class SealPart(msgspec.Struct, frozen=True, kw_only=True):
     """`recipient`: the hub's age recipient (`age1…`) that segments are encrypted to."""
 
-    recipient: Line
+    recipient: Recipient
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):

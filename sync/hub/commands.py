@@ -8,3 +8,6 @@ import click
 @click.group()
 def hub() -> None:
     """The hub school: publish packages, assign them to sites, serve and take in."""
+
+
+from sync.hub import commands_sites  # noqa: E402, F401 - registers its commands on the group
