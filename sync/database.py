@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from sync.errors import Broken
+from sync.errors import Broken, NoRoom
 
 #: How long a writer waits for another, in milliseconds, before "database is locked".
 BUSY_TIMEOUT_MS = 30_000
@@ -63,18 +63,40 @@ def open_read_only(path: Path) -> Database:
 def transaction(database: Database) -> Iterator[Database]:
     """One atomic write. Takes the write lock at once (BEGIN IMMEDIATE), so that two writers wait
     for each other instead of failing in the middle; inside another transaction, a savepoint.
+
+    Whatever is raised, also by the commit itself, nothing of it was written, and the connection can
+    be used again for reading and for a next try.
+
+    Raises NoRoom `disk-full`; Broken `disk-failing`, `database-busy` (another writer held the lock
+    for BUSY_TIMEOUT_MS), `database-broken`; and what its body raises.
     """
     if database.conn.in_transaction:
         with database.atomic():
             yield database
         return
-    database.conn.execute("BEGIN IMMEDIATE")
     try:
+        database.conn.execute("BEGIN IMMEDIATE")
         yield database
-    except BaseException:
+        database.conn.execute("COMMIT")
+    except BaseException as error:
         database.conn.rollback()
+        if isinstance(error, sqlite3.DatabaseError):
+            _raise_ours(database, error)
         raise
-    database.conn.execute("COMMIT")
+
+
+def _raise_ours(database: Database, error: sqlite3.DatabaseError) -> None:
+    """Raise our own error for what the disk or another writer did; return if it is none of that."""
+    path = database.conn.execute("SELECT file FROM pragma_database_list").fetchone()[0]
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary code
+        case sqlite3.SQLITE_FULL:
+            raise NoRoom("disk-full", path=path) from error
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            raise Broken("disk-failing", path=path, reason=error) from error
+        case sqlite3.SQLITE_BUSY:
+            raise Broken("database-busy", path=path) from error
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            raise Broken("database-broken", path=path, reason=error) from error
 
 
 def execute_each(database: Database, statements: str) -> None:

@@ -95,6 +95,11 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Library and outbox are untouched. Run `teachpoint doctor` and follow its advice."),
         "zh": ("数据库 {path} 无法使用：{reason}。", "资源库和发件箱未受影响。请运行 `teachpoint doctor` 并按提示处理。"),
     },
+    "database-busy": {
+        "en": ("The database {path} is in use by another teachpoint for too long.",
+               "Nothing was changed. Wait until the other command has finished, then try again."),
+        "zh": ("数据库 {path} 被另一个 teachpoint 占用过久。", "没有任何改动。请等另一命令结束后重试。"),
+    },
     "not-a-hub": {
         "en": ("There is no hub in {path}.", "Make one with `teachpoint hub init`, or name the right folder with --data."),
         "zh": ("{path} 中没有中心端数据。", "请用 `teachpoint hub init` 创建，或用 --data 指定正确目录。"),

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from sync.database import open_database, transaction
+from sync.errors import Broken, NoRoom
+
+SCHEMA = Migrations("test-database")
+
+
+@SCHEMA()
+def m001(db: Database) -> None:
+    db.execute("CREATE TABLE fact (id INTEGER PRIMARY KEY AUTOINCREMENT, text BLOB NOT NULL)")
+
+
+def count(database: Database) -> int:
+    return int(database.execute("SELECT count(*) FROM fact").fetchone()[0])
+
+
+def test_a_full_disk_is_told_as_no_room_and_leaves_the_connection_usable(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "a.db", SCHEMA)
+    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.execute(f"PRAGMA max_page_count={pages + 2}")
+    with pytest.raises(NoRoom) as caught, transaction(database):
+        database.execute("INSERT INTO fact (text) VALUES (?)", [b"x" * 100_000])
+    assert caught.value.code == "disk-full"
+    assert str(caught.value.facts["path"]).endswith("a.db")
+    assert not database.conn.in_transaction
+    assert count(database) == 0
+    database.execute(f"PRAGMA max_page_count={pages + 1000}")
+    with transaction(database):
+        database.execute("INSERT INTO fact (text) VALUES ('y')")
+    assert count(database) == 1
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "a.db", SCHEMA)
+    database.execute("CREATE TABLE child (parent INTEGER REFERENCES fact(id) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError), transaction(database):
+        database.execute("INSERT INTO child VALUES (99)")  # noticed by COMMIT only
+    assert not database.conn.in_transaction
+    with transaction(database):
+        database.execute("INSERT INTO fact (text) VALUES ('y')")
+    other = open_database(tmp_path / "a.db", SCHEMA)
+    assert count(other) == 1
+
+
+def test_another_writer_that_does_not_let_go_is_told_as_busy(tmp_path: Path) -> None:
+    one = open_database(tmp_path / "a.db", SCHEMA)
+    two = open_database(tmp_path / "a.db", SCHEMA)
+    two.execute("PRAGMA busy_timeout=10")
+    with transaction(one):
+        with pytest.raises(Broken) as caught, transaction(two):
+            pass
+        assert caught.value.code == "database-busy"
+    with transaction(two):
+        pass
+
+
+def test_an_inner_transaction_is_a_savepoint(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "a.db", SCHEMA)
+    with transaction(database):
+        database.execute("INSERT INTO fact (text) VALUES ('kept')")
+        with pytest.raises(ValueError, match="inner"), transaction(database):
+            database.execute("INSERT INTO fact (text) VALUES ('dropped')")
+            raise ValueError("inner")
+    assert count(database) == 1
