@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from hardware.commands import doctor
 from sync import command_line
 from sync.box.commands import box
 from sync.hub.commands import hub
@@ -30,6 +31,7 @@ def teachpoint() -> None:
 
 teachpoint.add_command(hub)
 teachpoint.add_command(box)
+teachpoint.add_command(doctor)
 
 
 def main() -> None:

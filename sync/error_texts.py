@@ -161,4 +161,45 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was changed. Make the folder, or name another one, and try again."),
         "zh": ("无法写入目录 {path}：{reason}。", "没有任何改动。请先建立该目录或指定其他目录后重试。"),
     },
+    # the machine (doctor)
+    "check-failed": {
+        "en": ("The check of {check} could not be done: {reason}.",
+               "Nothing was changed. Run `teachpoint doctor` as the user that runs teachpoint."),
+        "zh": ("无法检查 {check}：{reason}。", "没有任何改动。请以运行 teachpoint 的用户执行 `teachpoint doctor`。"),
+    },
+    "program-old": {
+        "en": ("{program} is too old: {found}; needed is {least} or newer.",
+               "Install a newer one (Debian 12 has it): apt-get install {program}."),
+        "zh": ("{program} 版本过旧：{found}；需要 {least} 或更新版本。", "请安装新版本（Debian 12 自带）：apt-get install {program}。"),
+    },
+    "clock-wrong": {
+        "en": ("The clock says {time}, which cannot be.",
+               "Lessons and sync work all the same; order does not come from the clock. Set it when you can."),
+        "zh": ("时钟显示 {time}，明显不对。", "课程和同步不受影响，顺序不依赖时钟。方便时请校正时间。"),
+    },
+    "multicast-missing": {
+        "en": ("This machine cannot announce itself on the network (mDNS): {reason}.",
+               "Pages work by address; show the QR code. Connect a network and look again."),
+        "zh": ("本机无法在网络中广播自己（mDNS）：{reason}。", "仍可用地址访问页面，请使用二维码。连接网络后再检查。"),
+    },
+    "folder-not-writable": {
+        "en": ("The folder {path} cannot be written to by this user.",
+               "Run as the user it belongs to, or give it to this one (chown)."),
+        "zh": ("当前用户无法写入文件夹 {path}。", "请以其所有者身份运行，或用 chown 更改所有者。"),
+    },
+    "disk-nearly-full": {
+        "en": ("The disk of {path} is nearly full: {free_bytes} bytes and {free_inodes} files left.",
+               "Lessons can still be opened. Free some space or unassign packages at the hub."),
+        "zh": ("{path} 所在磁盘快满了：剩余 {free_bytes} 字节，可再存 {free_inodes} 个文件。", "课程仍可打开。请清理空间或在中心端取消部分分配。"),
+    },
+    "secret-exposed": {
+        "en": ("Others on this machine can read the secret file {path}.",
+               "Nothing was changed. Close it: chmod 600 {path}; if others use this machine, rekey the site."),
+        "zh": ("本机其他用户可以读取机密文件 {path}。", "没有任何改动。请执行 chmod 600 {path}；若有他人使用本机，请为站点更换密钥。"),
+    },
+    "hub-silent": {
+        "en": ("The hub does not answer at {addresses}, port {port}: {reason}.",
+               "Lessons work without it. Check the line; is `teachpoint hub serve` running at the hub?"),
+        "zh": ("中心端在 {addresses} 端口 {port} 没有应答：{reason}。", "课程不受影响。请检查线路，并确认中心端正在运行 `teachpoint hub serve`。"),
+    },
 }
