@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +78,7 @@ def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = N
     command = sh.Command(require(program))
     out, err = _Kept(), _Kept()
     process: Any = command(*arguments, _bg=True, _bg_exc=False, _in=stdin, _cwd=str(cwd) if cwd else None,
-                      _env=dict(env) if env is not None else None, _timeout=timeout_s,
+                      _env=_environment(env), _timeout=timeout_s,
                       _out=on_line or out.take, _err=err.take, _tty_out=False, _tty_in=False,
                       _encoding="utf-8", _decode_errors="backslashreplace",
                       _preexec_fn=_die_with_parent)
@@ -112,7 +114,7 @@ class Service:
         take = on_line or self._last.take
         self._process = sh.Command(require(program))(
             *arguments, _bg=True, _bg_exc=False, _tty_out=False, _tty_in=False, _out=take,
-            _err=take, _env=dict(env) if env is not None else None, _encoding="utf-8",
+            _err=take, _env=_environment(env), _encoding="utf-8",
             _decode_errors="backslashreplace", _preexec_fn=_die_with_parent)
 
     @property
@@ -162,6 +164,19 @@ class _Kept:
     def text(self) -> str:
         with self._lock:
             return "".join(self._parts)
+
+
+def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    """The child's environment. PyInstaller's start-up points LD_LIBRARY_PATH at its own libraries, with
+    which the system's programs may not work; it keeps the original beside it (PyInstaller manual,
+    "LD_LIBRARY_PATH / LIBPATH considerations")."""
+    found = dict(os.environ if env is None else env)
+    if getattr(sys, "frozen", False):
+        original = found.pop("LD_LIBRARY_PATH_ORIG", "")
+        found.pop("LD_LIBRARY_PATH", None)
+        if original:
+            found["LD_LIBRARY_PATH"] = original
+    return found
 
 
 def _die_with_parent() -> None:
