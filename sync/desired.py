@@ -5,6 +5,7 @@ Written down in docs/format.md §5. Both are canonical JSON, signed through the 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -24,8 +25,15 @@ ACKS_NAME = "acks.json"
 MOST_DESIRED_BYTES = 4 * 1024 * 1024
 #: Most packages assigned to one site.
 MOST_PACKAGES = 10_000
-#: Largest `acks.json`, in bytes: 1,000 boxes and 10,000 wanted objects.
+#: Largest `acks.json`, in bytes: MOST_BOXES at about 130 bytes and MOST_WANTED at 67.
 MOST_ACKS_BYTES = 1024 * 1024
+#: Most boxes one site ever had: one a week for 20 years.
+MOST_BOXES = 1000
+#: Most missing uploads named at a time; the next acknowledgement names others.
+MOST_WANTED = 10_000
+
+#: A box's id: 16 hexadecimal digits, random, made by `box init`.
+BOX_ID = re.compile(r"[0-9a-f]{16}")
 
 Hash = Annotated[str, Meta(min_length=64, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -55,8 +63,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub has of one box's journal: all up to this segment, its hash, its last record."""
 
-    segment: Count
-    chain: str
+    segment: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    chain: Hash
     seq: Count
 
 
@@ -65,8 +73,8 @@ class Acks(msgspec.Struct, frozen=True, kw_only=True):
 
     format: str
     site: str
-    boxes: Annotated[dict[str, Ack], Meta(max_length=1000)]
-    wanted: Annotated[list[Hash], Meta(max_length=10_000)] = []
+    boxes: Annotated[dict[str, Ack], Meta(max_length=MOST_BOXES)]
+    wanted: Annotated[list[Hash], Meta(max_length=MOST_WANTED)] = []
 
 
 def parse_desired(data: bytes, site: str) -> Desired:
@@ -96,6 +104,9 @@ def parse_acks(data: bytes, site: str) -> Acks:
         raise Refused("acks-bad", reason="unknown format, or for another site")
     if not all(is_sha256(name) for name in acks.wanted):
         raise Refused("acks-bad", reason="a wanted object is not named by a SHA-256")
+    for box, ack in acks.boxes.items():
+        if not BOX_ID.fullmatch(box) or not is_sha256(ack.chain):
+            raise Refused("acks-bad", reason=f"malformed acknowledgement of the box {box!r}")
     return acks
 
 

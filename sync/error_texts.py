@@ -151,6 +151,84 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("There is no site {site}.", "Nothing was changed. `teachpoint hub site list` shows all sites."),
         "zh": ("没有教学点 {site}。", "没有任何改动。`teachpoint hub site list` 可列出所有教学点。"),
     },
+    "site-revoked": {
+        "en": ("The site {site} is revoked.",
+               "Nothing was changed. `teachpoint hub site rekey {site} --pairing FILE.toml` makes it valid again, with new keys."),
+        "zh": ("教学点 {site} 已被吊销。",
+               "没有任何改动。`teachpoint hub site rekey {site} --pairing FILE.toml` 可换发新密钥并恢复该教学点。"),
+    },
+    "site-silent": {
+        "en": ("Nothing was heard of the site {site} for {days} days.",
+               "Its lessons go on with what its box has. Ask there whether the box is on and its link up; or carry a stick."),
+        "zh": ("已有 {days} 天没有教学点 {site} 的消息。", "该点可继续用已有内容上课。请询问盒子是否通电、网络是否正常，或用 U 盘传递。"),
+    },
+    "root-key-needed": {
+        "en": ("The root of the feed of {site} should be renewed before {until}, and the root key is not there.",
+               "All goes on until then. Bring {path} back for one run of `teachpoint hub serve`."),
+        "zh": ("教学点 {site} 的信任根应在 {until} 之前更新，但缺少根密钥。", "在此之前一切照常。请将 {path} 放回并运行一次 `teachpoint hub serve`。"),
+    },
+    "package-unknown": {
+        "en": ("There is no package {package}.",
+               "Nothing was changed. `teachpoint hub packages` shows what is published."),
+        "zh": ("没有资源包 {package}。", "没有任何改动。`teachpoint hub packages` 可列出已发布内容。"),
+    },
+    "priority-bad": {
+        "en": ("The priority {priority} is not one of 0 to 9 (9 is the most urgent).",
+               "Nothing was changed. Choose one of them with --priority."),
+        "zh": ("优先级 {priority} 不在 0 到 9 之间（9 最紧急）。", "没有任何改动。请用 --priority 选择其中之一。"),
+    },
+    "assigned-too-many": {
+        "en": ("The site {site} would have more than {most} packages.",
+               "Nothing was changed. Unassign what it needs no more, or publish larger packages (a book instead of its lessons)."),
+        "zh": ("教学点 {site} 的资源包将超过 {most} 个。", "没有任何改动。请先取消不再需要的资源包，或改为发布更大的包（如整本书）。"),
+    },
+    "feed-busy": {
+        "en": ("Another process has been writing the feed of {site} for too long.",
+               "What was changed is kept, and its feed follows. See whether another teachpoint hangs, then run `teachpoint hub serve` again."),
+        "zh": ("另一个进程长时间占用教学点 {site} 的分发信息。", "已作的改动会保留并稍后分发。请检查是否有其他 teachpoint 卡住，然后重新运行 `teachpoint hub serve`。"),
+    },
+    "feed-incomplete": {
+        "en": ("The feed is not complete: {file} is missing.",
+               "The box goes on with what it has. Sync again; if it stays so, run `teachpoint doctor` at the hub."),
+        "zh": ("分发信息不完整：缺少 {file}。", "盒子继续使用已有内容。请重新同步；若仍如此，请在中心端运行 `teachpoint doctor`。"),
+    },
+    "feed-bad": {
+        "en": ("The feed is refused: {file} is damaged or no feed ({reason}).",
+               "The box goes on with what it has. Sync again, or take another stick."),
+        "zh": ("分发信息被拒绝：{file} 已损坏或不是分发信息（{reason}）。", "盒子继续使用已有内容。请重新同步，或换一个 U 盘。"),
+    },
+    "feed-signature": {
+        "en": ("The feed is refused: {file} does not have the hub's signature.",
+               "The box goes on with what it has. Ask the hub school who wrote it; if the site was given new keys, take the new pairing file."),
+        "zh": ("分发信息被拒绝：{file} 没有中心端的有效签名。", "盒子继续使用已有内容。请向中心校核实来源；若该点已换密钥，请使用新的配对文件。"),
+    },
+    "feed-wrong-site": {
+        "en": ("The feed is refused: {file} is for the site {other}, this box belongs to {site}.",
+               "The box goes on with what it has. Take the stick or the address that is meant for this site."),
+        "zh": ("分发信息被拒绝：{file} 属于教学点 {other}，而本盒子属于 {site}。", "盒子继续使用已有内容。请使用本教学点的 U 盘或地址。"),
+    },
+    "feed-wrong-root": {
+        "en": ("The feed is refused: {file} is not the root of trust this box knows; it comes from another hub, or from one restored from a backup.",
+               "The box goes on with what it has. At the hub run `teachpoint hub site rekey SITE --feed-only`; if it is another hub, take its pairing file."),
+        "zh": ("分发信息被拒绝：{file} 不是本盒子信任的根，它来自另一个中心端，或来自由备份恢复的中心端。",
+               "盒子继续使用已有内容。请在中心端运行 `teachpoint hub site rekey 教学点 --feed-only`；若是另一中心端，请使用其配对文件。"),
+    },
+    "feed-rollback": {
+        "en": ("The feed is refused: {file} (version {version}) is older than what this box knows (version {known}), or the hub was restored from an old backup.",
+               "Nothing is lost; the box goes on with what it has. An old stick: take a new one. A restored hub: run `teachpoint hub site rekey SITE --feed-only` there."),
+        "zh": ("分发信息被拒绝：{file}（版本 {version}）早于本盒子已知的版本 {known}，或中心端由旧备份恢复。",
+               "没有丢失任何内容，盒子继续使用已有内容。旧 U 盘请更换；若中心端由备份恢复，请在其上运行 `teachpoint hub site rekey 教学点 --feed-only`。"),
+    },
+    "feed-mixed": {
+        "en": ("The feed is refused: {file} does not belong to the rest of it.",
+               "The box goes on with what it has. Sync again: the hub may just have been writing it."),
+        "zh": ("分发信息被拒绝：{file} 与其余部分不一致。", "盒子继续使用已有内容。请重新同步：中心端可能正在写入。"),
+    },
+    "feed-expired": {
+        "en": ("The feed is refused: {file} was good until {expires}, and the hub itself has said {hub_time} already.",
+               "The box goes on with what it has. Sync again with the hub; its `hub serve` renews the feed."),
+        "zh": ("分发信息被拒绝：{file} 有效期至 {expires}，而中心端时间已到 {hub_time}。", "盒子继续使用已有内容。请与中心端重新同步；中心端的 `hub serve` 会更新分发信息。"),
+    },
     "pairing-exists": {
         "en": ("{path} is there already and is no pairing file of the site {site}.",
                "It was not overwritten and nothing was changed. Name another file with --pairing."),

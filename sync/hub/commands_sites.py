@@ -1,4 +1,4 @@
-"""`hub init`, `hub site …`: making a hub and its sites."""
+"""`hub init`, `hub site …`, `hub assign`, `hub unassign`, `hub status`: a hub and its sites."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from sync import pairing
@@ -17,8 +18,10 @@ from sync.clock import iso
 from sync.command_line import data_option, json_option, show
 from sync.errors import Refused
 from sync.hub import keys, sites
+from sync.hub.assign import DEFAULT_PRIORITY, Assignment, assign, unassign
 from sync.hub.commands import hub
 from sync.hub.settings import DEFAULT_SSH_PORT, init_hub, open_hub
+from sync.hub.status import hub_problems, hub_status
 
 
 @hub.command()
@@ -138,21 +141,120 @@ def revoke(name_of_site: str, data: Path, as_json: bool) -> None:
 
 @site.command()
 @click.argument("name_of_site", metavar="SITE")
-@_pairing_option(required=True)
+@_pairing_option(required=False)
+@click.option("--feed-only", is_flag=True,
+              help="New key for the feed only: this hub was restored from a backup and the box says "
+                   "feed-rollback, or the feed key was stolen. The box needs nothing new.")
 @data_option
 @json_option
-def rekey(name_of_site: str, file: Path, data: Path, as_json: bool) -> None:
+def rekey(name_of_site: str, file: Path | None, feed_only: bool, data: Path, as_json: bool) -> None:
     """Give a site new keys of every kind: its box was lost, stolen or replaced.
 
     The old keys open nothing any more. The box needs the new pairing file.
 
     \b
-    Example:
+    Examples:
       teachpoint hub site rekey dali-03 --pairing dali-03.toml --data /srv/hub
+      teachpoint hub site rekey dali-03 --feed-only --data /srv/hub
     """
+    if feed_only == (file is not None):
+        raise click.UsageError("give either --pairing FILE.toml or --feed-only")
+    if file is None:
+        sites.renew_feed_key(open_hub(data), name_of_site)
+        show({"site": name_of_site, "pairing": None}, as_json, lambda console: console.print(
+            f"The feed of {name_of_site} has a new key; its box takes it over at the next sync.",
+            markup=False, soft_wrap=True))
+        return
     _place(file, name_of_site)
     sites.rekey_site(open_hub(data), name_of_site, deliver=lambda made: pairing.write(file, made))
     _delivered(name_of_site, file, "has new keys", as_json)
+
+
+_TO = click.option("--to", "receivers", multiple=True, required=True, metavar="SITE",
+                   help="A site; may be given several times.")
+
+
+@hub.command("assign")
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE...")
+@_TO
+@click.option("--priority", type=int, default=DEFAULT_PRIORITY, show_default=True, metavar="0..9",
+              help="9 is the most urgent.")
+@data_option
+@json_option
+def assign_(packages: tuple[str, ...], receivers: tuple[str, ...], priority: int, data: Path,
+            as_json: bool) -> None:
+    """Let sites have packages: the newest version, now and whenever there is a newer one.
+
+    \b
+    Example:
+      teachpoint hub assign yuwen-3-01 shuxue-3-01 --to dali-03 --to dali-04 --priority 7 --data /srv/hub
+
+    \b
+    Exit statuses: 0 done; 2 no such priority; 3 no such site or package (nothing is changed then).
+    """
+    _assigned(assign(open_hub(data), packages, receivers, priority), as_json)
+
+
+@hub.command("unassign")
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE...")
+@_TO
+@data_option
+@json_option
+def unassign_(packages: tuple[str, ...], receivers: tuple[str, ...], data: Path, as_json: bool) -> None:
+    """Let sites no longer have packages; boxes drop them when they need the room.
+
+    \b
+    Example:
+      teachpoint hub unassign yuwen-3-01 --to dali-03 --data /srv/hub
+    """
+    _assigned(unassign(open_hub(data), packages, receivers), as_json)
+
+
+def _assigned(done: list[Assignment], as_json: bool) -> None:
+    def people(console: Console) -> None:
+        table = Table("Site", "Package", "Priority", "")
+        for one in done:
+            table.add_row(one.site, one.package, "" if one.priority is None else str(one.priority),
+                          "changed" if one.changed else "as before")
+        console.print(table)
+
+    show([asdict(one) for one in done], as_json, people)
+
+
+@hub.command("status")
+@click.argument("name_of_site", metavar="[SITE]", required=False)
+@data_option
+@json_option
+def status_(name_of_site: str | None, data: Path, as_json: bool) -> None:
+    """Each site: when it was last heard of, what it has, what is missing, what is in trouble.
+
+    \b
+    Examples:
+      teachpoint hub status --data /srv/hub
+      teachpoint hub status dali-03 --data /srv/hub --json
+    """
+    opened = open_hub(data)
+    found = hub_status(opened, name_of_site)
+    ours = hub_problems(opened)
+
+    def people(console: Console) -> None:
+        table = Table("Site", "Name", "Last heard of", "Packages", "Left", "Problems")
+        for one in found:
+            counts = one["packages"]
+            table.add_row(one["site"] + (" (revoked)" if one["revoked"] else ""), one["name"],
+                          "never" if one["last_heard"] is None else iso(one["last_heard"]),
+                          f"{counts['complete']} of {counts['assigned']}", decimal(one["bytes_left"]),
+                          str(len(one["problems"]) or ""))
+        console.print(table)
+        for one in found if name_of_site else ():
+            for package in one["missing"]:
+                console.print(f"missing: {package['id']} version {package['version']}, "
+                              f"up to {decimal(package['bytes'])}", markup=False, soft_wrap=True)
+        for problem in ours + [problem for one in found for problem in one["problems"]]:
+            console.print(f"{problem['message']} {problem['advice']} [{problem['code']}]", style="red",
+                          markup=False, soft_wrap=True)
+
+    show(found, as_json, people)
 
 
 def _delivered(name_of_site: str, file: Path, what: str, as_json: bool) -> None:

@@ -94,6 +94,11 @@ def replace_feed_key(layout: HubLayout, site: str) -> None:
     write_file(current, _pem(Ed25519PrivateKey.generate()), mode=0o600)
 
 
+def forget_previous_feed_key(layout: HubLayout, site: str) -> None:
+    """Drop the key before: the feed has changed over to the new one."""
+    previous_feed_key(layout, site).unlink(missing_ok=True)
+
+
 def seal_identity(layout: HubLayout) -> str:
     """The age identity (`AGE-SECRET-KEY-1…`) that opens segments. Raises Broken `key-missing`."""
     for line in _read(seal_key(layout)).decode("ascii", "replace").splitlines():

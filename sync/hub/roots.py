@@ -12,10 +12,12 @@ from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
 
 from sync.canonical import canonical
 from sync.clock import utc
 from sync.durable import make_folder, write_file
+from sync.errors import Broken
 from sync.hub import keys
 from sync.layout import HubLayout
 from sync.trust import SITE_FIELD
@@ -43,13 +45,13 @@ def ensure_root(layout: HubLayout, site: str, time: int) -> bytes:
 
     The feed key must be there. An ageing root stays in use as it is while the root key is offline.
 
-    Raises Broken `key-missing` (feed key; root key where it is needed), NoRoom `disk-full`.
+    Raises Broken `key-missing` (feed key; root key where it is needed; a damaged root), NoRoom `disk-full`.
     """
     feed_signer = keys.signer(keys.feed_key(layout, site))
     existing = roots(layout, site)
     newest = max(existing, default=0)
     if newest:
-        root = Metadata[Root].from_bytes(existing[newest]).signed
+        root = _read(existing[newest], keys.site_keys(layout, site) / f"{newest}.root.json")
         named = all(root.roles[role].keyids == [feed_signer.public_key.keyid]
                     for role in (Targets.type, Snapshot.type, Timestamp.type))
         if named and not (ageing(root, time) and keys.root_key(layout).is_file()):
@@ -63,6 +65,16 @@ def ensure_root(layout: HubLayout, site: str, time: int) -> bytes:
 def ageing(root: Root, time: int) -> bool:
     """Has half of the root's life passed at the hub time `time`?"""
     return utc(time) >= root.expires - timedelta(seconds=ROOT_LIFE_S / 2)
+
+
+def _read(data: bytes, path: Path) -> Root:
+    try:
+        signed = Metadata[Root].from_bytes(data).signed
+    except DeserializationError as error:
+        raise Broken("key-missing", path=path, reason="it is damaged") from error
+    if not isinstance(signed, Root):
+        raise Broken("key-missing", path=path, reason="it is no root")
+    return signed
 
 
 def _sign_root(root_signer: CryptoSigner, feed_signer: CryptoSigner, site: str, version: int,

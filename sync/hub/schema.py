@@ -7,6 +7,7 @@ assignment   package → site, with a priority.
 segment      the journal segments taken in, by (site, box, number).
 record       their records, by (site, box, seq): exactly once.
 upload       uploaded files that records tell of, and whether their bytes have come.
+feed         the version numbers a site's feed was given last, and the last hub time written in it.
 contact      when a site was last connected.
 problem      what an admin should know of (per site or of the hub itself), until it has gone.
 """
@@ -60,3 +61,9 @@ CREATE TABLE problem (
 @MIGRATIONS()
 def m001_first_schema(db: Database) -> None:
     execute_each(db, FIRST_SCHEMA)
+
+
+@MIGRATIONS()
+def m002_feed_numbers(db: Database) -> None:
+    db.execute("CREATE TABLE feed (site TEXT PRIMARY KEY, timestamp INTEGER NOT NULL, "
+               "snapshot INTEGER NOT NULL, targets INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID")

@@ -15,6 +15,7 @@ from sync.database import transaction
 from sync.durable import make_folder
 from sync.errors import Refused
 from sync.hub import keys, roots
+from sync.hub.feed import feed_lock, hub_time, write_feed
 from sync.hub.settings import Hub, check_name
 from sync.layout import SITE_NAME
 from sync.pairing import HubPart, KeyPart, Pairing, SealPart, TrustPart
@@ -52,7 +53,7 @@ def add_site(hub: Hub, site: str, name: str, *,
     if not SITE_NAME.fullmatch(site):
         raise Refused("site-name-bad", site=site)
     title = check_name(name)
-    with transaction(hub.database):
+    with feed_lock(hub.layout, site), transaction(hub.database):
         if _row(hub, site) is not None:
             raise Refused("site-exists", site=site)
         # What an addition left that was cut off: nobody holds keys that it could serve.
@@ -63,7 +64,7 @@ def add_site(hub: Hub, site: str, name: str, *,
                              [site, title, hub.clock.now(), ssh_public, journal_public])
         make_folder(hub.layout.inbox(site), 0o700)
         deliver(pairing)
-    _tell_others(hub, site)
+    write_feed(hub, site)
     return pairing
 
 
@@ -89,7 +90,19 @@ def revoke_site(hub: Hub, site: str) -> None:
         get_site(hub, site)
         hub.database.execute("UPDATE site SET revoked = ? WHERE site = ? AND revoked IS NULL",
                              [hub.clock.now(), site])
-    _tell_others(hub, site)
+
+
+def renew_feed_key(hub: Hub, site: str) -> None:
+    """Give the site's feed a new key, and nothing else: the feed key was stolen, or this hub was
+    restored from a backup and the box refuses its feed (`feed-rollback`). The box needs nothing new.
+
+    Raises Refused `site-unknown`; Broken `key-missing` (the root key is offline); NoRoom `disk-full`.
+    """
+    get_site(hub, site)
+    with feed_lock(hub.layout, site):
+        keys.replace_feed_key(hub.layout, site)
+        roots.ensure_root(hub.layout, site, hub_time(hub, site))
+    write_feed(hub, site)
 
 
 def rekey_site(hub: Hub, site: str, *, deliver: Callable[[Pairing], None] = nobody) -> Pairing:
@@ -99,7 +112,7 @@ def rekey_site(hub: Hub, site: str, *, deliver: Callable[[Pairing], None] = nobo
     Raises Refused `site-unknown`; Broken `key-missing` (the root key is offline); NoRoom
     `disk-full`; what `deliver` raises: the SSH and journal keys then stay the old ones.
     """
-    with transaction(hub.database):
+    with feed_lock(hub.layout, site), transaction(hub.database):
         found = get_site(hub, site)
         keys.replace_feed_key(hub.layout, site)
         pairing, ssh_public, journal_public = _pairing(hub, site, found.name)
@@ -107,7 +120,7 @@ def rekey_site(hub: Hub, site: str, *, deliver: Callable[[Pairing], None] = nobo
             "UPDATE site SET revoked = NULL, ssh_public = ?, journal_public = ? WHERE site = ?",
             [ssh_public, journal_public, site])
         deliver(pairing)
-    _tell_others(hub, site)
+    write_feed(hub, site)
     return pairing
 
 
@@ -122,7 +135,7 @@ def _pairing(hub: Hub, site: str, name: str) -> tuple[Pairing, str, str]:
     """A pairing with fresh keys and the newest root; and the public halves of SSH and journal key."""
     ssh_private, ssh_public = keys.new_ssh_pair()
     journal_private, journal_public = keys.new_journal_pair()
-    root = roots.ensure_root(hub.layout, site, int(hub.clock.now()))
+    root = roots.ensure_root(hub.layout, site, hub_time(hub, site))
     settings = hub.settings
     pairing = Pairing(
         site=site, name=name,
@@ -132,8 +145,3 @@ def _pairing(hub: Hub, site: str, name: str) -> tuple[Pairing, str, str]:
         key=KeyPart(private=ssh_private), journal=KeyPart(private=journal_private),
         seal=SealPart(recipient=keys.seal_recipient(hub.layout)))
     return pairing, ssh_public, journal_public
-
-
-def _tell_others(hub: Hub, site: str) -> None:
-    """What follows a change of a site."""
-    make_folder(hub.layout.feed(site))

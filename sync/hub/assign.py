@@ -1,0 +1,100 @@
+"""Assignments: which package which site shall have, how urgently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sync.database import transaction
+from sync.desired import MOST_PACKAGES
+from sync.errors import Misused, Refused
+from sync.hub.feed import write_feed
+from sync.hub.settings import Hub
+from sync.hub.sites import get_site
+
+#: Priorities: 9 is the most urgent, 0 whatever the line has left.
+PRIORITIES = range(10)
+DEFAULT_PRIORITY = 5
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What became of one (site, package): its priority (None: not assigned), and whether it changed."""
+
+    site: str
+    package: str
+    priority: int | None
+    changed: bool
+
+
+def assign(hub: Hub, packages: Iterable[str], sites: Iterable[str],
+           priority: int = DEFAULT_PRIORITY) -> list[Assignment]:
+    """Let each of `sites` have the newest version of each of `packages`, now and in future; those
+    assigned already take the new priority. All of it or, if anything is refused, nothing; then the
+    sites' feeds are written.
+
+    Raises Misused `priority-bad`; Refused `site-unknown`, `site-revoked`, `package-unknown`,
+    `assigned-too-many`; what `write_feed` raises (the assignment stands then, and the next write of
+    the feed tells of it).
+    """
+    if priority not in PRIORITIES:
+        raise Misused("priority-bad", priority=priority)
+    wanted, receivers = _unique(packages), _unique(sites)
+    done: list[Assignment] = []
+    with transaction(hub.database):
+        _hold(hub, wanted, receivers)
+        for site in receivers:
+            if get_site(hub, site).revoked is not None:
+                raise Refused("site-revoked", site=site)
+            before = _assigned(hub, site)
+            for package in wanted:
+                hub.database.execute(
+                    "INSERT INTO assignment VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (site, package) DO UPDATE SET priority = excluded.priority",
+                    [site, package, priority, hub.clock.now()])
+                done.append(Assignment(site, package, priority, before.get(package) != priority))
+            if len(before.keys() | set(wanted)) > MOST_PACKAGES:
+                raise Refused("assigned-too-many", site=site, most=MOST_PACKAGES)
+    _write_feeds(hub, receivers)
+    return done
+
+
+def unassign(hub: Hub, packages: Iterable[str], sites: Iterable[str]) -> list[Assignment]:
+    """Let `sites` no longer have `packages`; what was not assigned stays so, without error. Boxes drop
+    what they have of it when they need the room. All or nothing; then the feeds are written.
+
+    Raises Refused `site-unknown`, `package-unknown`; what `write_feed` raises.
+    """
+    unwanted, losers = _unique(packages), _unique(sites)
+    done: list[Assignment] = []
+    with transaction(hub.database):
+        _hold(hub, unwanted, losers)
+        for site in losers:
+            before = _assigned(hub, site)
+            for package in unwanted:
+                hub.database.execute("DELETE FROM assignment WHERE site = ? AND package = ?",
+                                     [site, package])
+                done.append(Assignment(site, package, None, package in before))
+    _write_feeds(hub, losers)
+    return done
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _hold(hub: Hub, packages: Sequence[str], sites: Sequence[str]) -> None:
+    for site in sites:
+        get_site(hub, site)
+    for package in packages:
+        if hub.database.execute("SELECT 1 FROM package WHERE id = ?", [package]).fetchone() is None:
+            raise Refused("package-unknown", package=package)
+
+
+def _assigned(hub: Hub, site: str) -> dict[str, int]:
+    return dict(hub.database.execute("SELECT package, priority FROM assignment WHERE site = ?", [site]))
+
+
+def _write_feeds(hub: Hub, sites: Sequence[str]) -> None:
+    for site in sites:
+        write_feed(hub, site)

@@ -1,0 +1,127 @@
+"""How each site is: what it was told to have, what it says it has, and what is in trouble."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tuf.api.metadata import Metadata, Root
+
+from sync.desired import Assigned
+from sync.error_texts import TEXTS
+from sync.errors import TeachpointError
+from sync.hub import keys, roots
+from sync.hub.feed import desired_packages, hub_time
+from sync.hub.settings import Hub
+from sync.hub.sites import Site, get_site, list_sites
+
+#: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
+SILENT_AFTER_S = 4 * 86400
+
+
+def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
+    """Facts of one site or of all, ready for JSON. Times are seconds since 1970 by the hub's clock
+    (`last_record_time`: by the box's), None where there is none.
+
+    site, name, revoked   as `Site`
+    last_contact     when it was last connected;  last_heard  that, or a later stick
+    boxes            `[{box, last_seq, last_record_time}]`, the one last heard of first
+    packages         `{assigned, complete}`, counts
+    missing          `[{id, version, bytes}]` what that box does not have whole yet
+    bytes_left       their bytes together: at most so much is still to be moved
+    problems         `[{code, message, advice, facts, since}]`
+
+    What a site has is what its box last heard of says: a box that was replaced says nothing any more.
+    Raises Refused `site-unknown`.
+    """
+    return [_status(hub, one) for one in ([get_site(hub, site)] if site else list_sites(hub))]
+
+
+def hub_problems(hub: Hub) -> list[dict[str, Any]]:
+    """The problems of the hub itself, as in `hub_status`."""
+    return _recorded_problems(hub, "")
+
+
+def _status(hub: Hub, site: Site) -> dict[str, Any]:
+    contact = _number(hub, "SELECT at FROM contact WHERE site = ?", site.site)
+    ingested = _number(hub, "SELECT max(ingested) FROM segment WHERE site = ?", site.site)
+    heard = max((at for at in (contact, ingested) if at is not None), default=None)
+    boxes = _boxes(hub, site.site)
+    whole = _whole_packages(hub, site.site, boxes[0]["box"]) if boxes else {}
+    assigned = desired_packages(hub, site.site)
+    missing = [one for one in assigned if whole.get(one.id) != (one.version, one.manifest)]
+    return {
+        "site": site.site, "name": site.name, "revoked": site.revoked,
+        "last_contact": contact, "last_heard": heard, "boxes": boxes,
+        "packages": {"assigned": len(assigned), "complete": len(assigned) - len(missing)},
+        "missing": [{"id": one.id, "version": one.version, "bytes": _bytes(one)} for one in missing],
+        "bytes_left": sum(_bytes(one) for one in missing),
+        "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard),
+    }
+
+
+def _bytes(package: Assigned) -> int:
+    return package.size + package.bytes
+
+
+def _number(hub: Hub, query: str, site: str) -> float | None:
+    row = hub.database.execute(query, [site]).fetchone()
+    return row[0] if row else None
+
+
+def _boxes(hub: Hub, site: str) -> list[dict[str, Any]]:
+    rows = hub.database.execute(
+        "SELECT box, max(last_seq) FROM segment WHERE site = ? GROUP BY box "
+        "ORDER BY max(ingested) DESC, box", [site]).fetchall()
+    found = []
+    for box, last_seq in rows:
+        row = hub.database.execute("SELECT time FROM record WHERE site = ? AND box = ? AND seq = ?",
+                                   [site, box, last_seq]).fetchone()
+        found.append({"box": box, "last_seq": last_seq, "last_record_time": row[0] if row else None})
+    return found
+
+
+def _whole_packages(hub: Hub, site: str, box: str) -> dict[str, tuple[Any, Any]]:
+    """What the box says it has whole: id → (version, manifest), its records read in order."""
+    whole: dict[str, tuple[Any, Any]] = {}
+    for kind, text in hub.database.execute(
+            "SELECT kind, body FROM record WHERE kind IN ('package', 'package-removed') "
+            "AND site = ? AND box = ? ORDER BY seq", [site, box]):
+        body = json.loads(text)
+        if kind == "package" and body.get("complete") is True:
+            whole[str(body.get("id"))] = (body.get("version"), body.get("manifest"))
+        else:
+            whole.pop(str(body.get("id")), None)
+    return whole
+
+
+def _recorded_problems(hub: Hub, site: str) -> list[dict[str, Any]]:
+    rows = hub.database.execute("SELECT code, facts, since FROM problem WHERE site = ? ORDER BY since, code",
+                                [site])
+    return [_problem(code, json.loads(facts), since) for code, facts, since in rows]
+
+
+def _found_problems(hub: Hub, site: Site, heard: float | None) -> list[dict[str, Any]]:
+    """Problems that are seen by looking."""
+    if site.revoked is not None:
+        return []
+    found = []
+    quiet_since = heard if heard is not None else site.created
+    if hub.clock.now() - quiet_since > SILENT_AFTER_S:
+        days = int((hub.clock.now() - quiet_since) // 86400)
+        found.append(_problem("site-silent", {"site": site.site, "days": days}, quiet_since))
+    known = roots.roots(hub.layout, site.site)
+    if known and not keys.root_key(hub.layout).is_file():
+        root = Metadata[Root].from_bytes(known[max(known)]).signed
+        if roots.ageing(root, hub_time(hub, site.site)):
+            found.append(_problem("root-key-needed", {
+                "site": site.site, "path": keys.root_key(hub.layout),
+                "until": root.expires.date().isoformat()}, hub.clock.now()))
+    return found
+
+
+def _problem(code: str, facts: dict[str, object], since: float) -> dict[str, Any]:
+    if code not in TEXTS:  # written by a later version
+        return {"code": code, "message": code, "advice": "", "facts": facts, "since": since}
+    told: Any = TeachpointError(code, **facts).as_json()["error"]
+    return {**told, "since": since}
