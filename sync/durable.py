@@ -8,14 +8,23 @@ Not promised: anything about other files of the same folder.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sync.errors import Broken, NoRoom
+
+#: From this many files on, one `syncfs` makes a batch durable instead of an fsync each. 3,000 files of
+#: 500 bytes: 0.16 s so, 0.83 s with an fsync each, on a disk that flushes in 0.2 ms (most need longer).
+#: Smaller batches do not have to wait for what other programs wrote.
+MANY_FILES = 32
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 #: Names that begin so are unfinished writes; nobody reads them, the next start removes them.
 TEMPORARY_PREFIX = ".tmp-"
@@ -52,6 +61,34 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_files(paths: Sequence[Path]) -> None:
+    """Make the bytes of all these files, which lie on one file system, durable."""
+    if len(paths) >= MANY_FILES and _sync_file_system(paths[0].parent):
+        return
+    for path in paths:
+        sync_file(path)
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Write out all of the folder's file system (syncfs(2)); False where that cannot be had.
+
+    Linux tells of write errors here since 5.8; each error that it tells of is raised.
+    """
+    syncfs = getattr(_libc, "syncfs", None)
+    if syncfs is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(descriptor) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in (errno.ENOSYS, errno.EINVAL):
+            return False
+        raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
 def temporary_beside(path: Path) -> Path:
     """A fresh name in the folder of `path` for its unfinished successor."""
     return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
@@ -79,22 +116,38 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def move_into_place(moves: Iterable[tuple[Path, Path]]) -> None:
-    """Rename each (from, to) after its bytes are durable; each folder is made durable once.
+    """Rename each (from, to) after the bytes of all are durable; each folder is made durable once.
 
-    All pairs must be on one file system. Raises as `write_file`.
+    All pairs must be on one file system. Raises as `write_file`; some may then have been moved.
     """
     pairs = list(moves)
-    folders: set[Path] = set()
+    if not pairs:
+        return
+    with disk_errors(pairs[0][1]):
+        sync_files([source for source, _ in pairs])
+    make_folders(target.parent for _, target in pairs)
     for source, target in pairs:
         with disk_errors(target):
-            sync_file(source)
-            if not target.parent.is_dir():
-                make_folder(target.parent)
             source.replace(target)
-            folders.add(target.parent)
-    for folder in folders:
+    sync_directories(target.parent for _, target in pairs)
+
+
+def sync_directories(folders: Iterable[Path]) -> None:
+    """Make the entries of each folder durable, each once."""
+    for folder in sorted(set(folders)):
         with disk_errors(folder):
             sync_directory(folder)
+
+
+def make_folders(folders: Iterable[Path]) -> None:
+    """As `make_folder` for each, but each parent is made durable once."""
+    missing = sorted({folder for folder in folders if not folder.is_dir()})
+    for folder in missing:
+        make_folder(folder.parent)
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+    sync_directories(folder.parent for folder in missing)
 
 
 def make_folder(path: Path, mode: int = 0o755) -> None:
@@ -109,12 +162,16 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
 
 
 def sweep_temporary(folder: Path) -> int:
-    """Remove what unfinished writes left anywhere below `folder`; the count of removed files.
+    """Remove what unfinished writes left anywhere below `folder`, files and folders; how many.
 
     Call it at start, while no other process of the same role writes.
     """
     removed = 0
-    for directory, _, names in os.walk(folder):
+    for directory, folders, names in os.walk(folder):
+        for name in [name for name in folders if name.startswith(TEMPORARY_PREFIX)]:
+            folders.remove(name)
+            shutil.rmtree(Path(directory) / name, ignore_errors=True)
+            removed += 1
         for name in names:
             if name.startswith(TEMPORARY_PREFIX):
                 (Path(directory) / name).unlink(missing_ok=True)
