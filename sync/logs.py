@@ -19,19 +19,7 @@ SECRET_NAMES = frozenset({"private", "password", "secret", "token", "pin", "key"
 
 def set_up(*, verbose: bool = False, **always: str) -> None:
     """Configure logging for this process; `always` (role=…, site=…) stands on each line."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            _hide_secrets,
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    _configure(logging.DEBUG if verbose else logging.INFO)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**always)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
@@ -45,3 +33,27 @@ def log(part: str) -> Any:
 
 def _hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     return {name: "(hidden)" if name in SECRET_NAMES else value for name, value in event.items()}
+
+
+def _configure(lowest: int) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            _hide_secrets,
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
+        logger_factory=_to_stderr,
+    )
+
+
+def _to_stderr(*_: Any) -> structlog.PrintLogger:
+    # Looked up when the logger is made: standard error may have been replaced since (tests).
+    return structlog.PrintLogger(sys.stderr)
+
+
+#: A command that ends by itself tells of warnings only, and never on standard output.
+_configure(logging.WARNING)
