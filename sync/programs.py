@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -66,12 +67,14 @@ def require(program: str) -> str:
 def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = None,
         cwd: Path | None = None, env: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None, ok: Sequence[int] | None = (0,),
-        started: Callable[[Any], None] | None = None) -> Finished:
+        started: Callable[[Any], None] | None = None,
+        memory_bytes: int | None = None) -> Finished:
     """Run `program` to its end.
 
     `on_line` gets each line of standard output as it comes (standard output is then not kept).
     `ok` are the exit statuses that are no error; None takes any. `started` gets the running
-    process (with `.terminate()`), for callers that may want to interrupt it.
+    process (with `.terminate()`), for callers that may want to interrupt it. `memory_bytes` limits
+    its address space, for programs that open files from strangers.
 
     Raises Broken: `program-missing`, `program-timeout`, `program-failed`.
     """
@@ -81,7 +84,7 @@ def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = N
                       _env=_environment(env), _timeout=timeout_s,
                       _out=on_line or out.take, _err=err.take, _tty_out=False, _tty_in=False,
                       _encoding="utf-8", _decode_errors="backslashreplace",
-                      _preexec_fn=_die_with_parent)
+                      _preexec_fn=lambda: _prepare(memory_bytes))
     if started is not None:
         started(process)
     status = 0
@@ -177,6 +180,14 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
         if original:
             found["LD_LIBRARY_PATH"] = original
     return found
+
+
+def _prepare(memory_bytes: int | None) -> None:
+    """In the child, before the program starts."""
+    _die_with_parent()
+    if memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _die_with_parent() -> None:
