@@ -280,4 +280,61 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Lessons work without it. Check the line; is `teachpoint hub serve` running at the hub?"),
         "zh": ("中心端在 {addresses} 端口 {port} 没有应答：{reason}。", "课程不受影响。请检查线路，并确认中心端正在运行 `teachpoint hub serve`。"),
     },
+    # publish
+    "file-name-bad": {
+        "en": ("{path} cannot be published under this name: {reason}.",
+               "Nothing was published. Rename it and try again."),
+        "zh": ("{path} 的名称不能发布：{reason}。", "没有发布任何内容。请改名后重试。"),
+    },
+    "link-outside": {
+        "en": ("{path} is a link that leads out of the folder, to {reason}.",
+               "Nothing was published. Put the file itself there instead of the link, and try again."),
+        "zh": ("{path} 是指向文件夹之外（{reason}）的链接。", "没有发布任何内容。请用文件本身替换该链接后重试。"),
+    },
+    "nothing-to-publish": {
+        "en": ("There is no file to publish in {path}.", "Nothing was changed. Check the path and try again."),
+        "zh": ("{path} 中没有可发布的文件。", "没有任何改动。请检查路径后重试。"),
+    },
+    "too-many-files": {
+        "en": ("{path} holds more than {most} files, the most one package may have.",
+               "Nothing was published. Publish its folders one by one, or pack what belongs together."),
+        "zh": ("{path} 中的文件超过 {most} 个，超出单个资源包的上限。",
+               "没有发布任何内容。请分别发布其中的文件夹，或将相关文件打包。"),
+    },
+    "package-toml-bad": {
+        "en": ("The package.toml of {path} cannot be used: {reason}.",
+               "Nothing was published. docs/publishing.md lists what may stand in it."),
+        "zh": ("{path} 的 package.toml 不可用：{reason}。", "没有发布任何内容。可用内容见 docs/publishing.md。"),
+    },
+    "package-id-bad": {
+        "en": ("{id} cannot be the id of a package: it must be made of a-z 0-9 . _ -, at most 96 characters.",
+               "Nothing was published. Choose another id and try again."),
+        "zh": ("{id} 不能作为资源包标识：只能使用 a-z 0-9 . _ -，最多 96 个字符。", "没有发布任何内容。请换一个标识后重试。"),
+    },
+    "package-clash": {
+        "en": ("{path} would become a new version of {id}, but {other}, another folder of the same name "
+               "with nothing in common, is published as that.",
+               "Nothing was published. Publish the folder above it, or give it an id of its own with --id."),
+        "zh": ("{path} 会成为 {id} 的新版本，但同名而内容完全不同的文件夹 {other} 已用该标识发布。",
+               "没有发布任何内容。请发布其上一级文件夹，或用 --id 另给标识。"),
+    },
+    "field-unknown": {
+        "en": ("There is no field {field}.", "Nothing was published. The fields are: {known}."),
+        "zh": ("没有字段 {field}。", "没有发布任何内容。可用字段：{known}。"),
+    },
+    "field-bad": {
+        "en": ("The field {field} cannot be {value!s}.",
+               "Nothing was published. Texts have at most 1,000 characters; position is a whole number."),
+        "zh": ("字段 {field} 不能为 {value!s}。", "没有发布任何内容。文本最多 1000 字；position 须为整数。"),
+    },
+    "id-conflict": {
+        "en": ("--id says {id}, but package.toml says {toml_id}.",
+               "Nothing was published. Leave out --id, or change package.toml."),
+        "zh": ("--id 为 {id}，而 package.toml 中为 {toml_id}。", "没有发布任何内容。请去掉 --id 或修改 package.toml。"),
+    },
+    "one-id-many-paths": {
+        "en": ("--id names one package, but {count} paths were given.",
+               "Nothing was published. Publish them one by one."),
+        "zh": ("--id 只对应一个资源包，却给出了 {count} 个路径。", "没有发布任何内容。请逐个发布。"),
+    },
 }

@@ -10,4 +10,7 @@ def hub() -> None:
     """The hub school: publish packages, assign them to sites, serve and take in."""
 
 
-from sync.hub import commands_sites  # noqa: E402, F401 - registers its commands on the group
+from sync.hub import (  # noqa: E402 - they register their commands on the group
+    commands_publish,  # noqa: F401
+    commands_sites,  # noqa: F401
+)
