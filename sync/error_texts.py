@@ -332,6 +332,22 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was published. Leave out --id, or change package.toml."),
         "zh": ("--id 为 {id}，而 package.toml 中为 {toml_id}。", "没有发布任何内容。请去掉 --id 或修改 package.toml。"),
     },
+    "library-damaged": {
+        "en": ("{objects} objects of the library are damaged or missing; hurt are: {packages}.",
+               "Publish these packages again from their folders, then run `teachpoint hub fsck`."),
+        "zh": ("资源库中有 {objects} 个对象损坏或缺失，受影响的资源包：{packages}。",
+               "请从原文件夹重新发布这些资源包，然后运行 `teachpoint hub fsck`。"),
+    },
+    "watch-failed": {
+        "en": ("{count} of what lies in the watch folder {folder} could not be published. {first}",
+               "It is tried again as soon as it changes. The rest is published."),
+        "zh": ("监视文件夹 {folder} 中有 {count} 项无法发布。{first}", "修改后会自动重试，其余内容已发布。"),
+    },
+    "watch-folder-bad": {
+        "en": ("The watch folder {path} is not there or cannot be read.",
+               "Nothing was changed. Make it, or name another one with --watch."),
+        "zh": ("监视文件夹 {path} 不存在或无法读取。", "没有任何改动。请创建该文件夹，或用 --watch 指定其他文件夹。"),
+    },
     "one-id-many-paths": {
         "en": ("--id names one package, but {count} paths were given.",
                "Nothing was published. Publish them one by one."),

@@ -11,9 +11,10 @@ from rich.table import Column, Table
 
 from sync.command_line import PEOPLE, data_option, json_option, show, transfer_progress
 from sync.errors import Misused, TeachpointError
+from sync.fsck import Version, advice, check_library
 from sync.hub import readers
 from sync.hub.commands import hub
-from sync.hub.publish import Published, list_packages, publish_tree
+from sync.hub.publish import Published, list_packages, publish_tree, remember_damage
 from sync.hub.settings import open_hub
 
 
@@ -81,6 +82,33 @@ def packages(data: Path, as_json: bool) -> None:
         console.print(table if rows else "Nothing is published yet.")
 
     show(rows, as_json, people)
+
+
+@hub.command()
+@click.pass_context
+@data_option
+@json_option
+def fsck(context: click.Context, data: Path, as_json: bool) -> None:
+    """Read the whole library again and put damaged objects into quarantine.
+
+    Exit status 1 if anything is damaged or missing: publish the packages that are named again, from
+    their folders; that brings the bytes back and makes no new version.
+
+    \b
+    Example:
+      teachpoint hub fsck --data /srv/hub
+    """
+    opened = open_hub(data)
+    versions = [Version(*row) for row in opened.database.execute(
+        "SELECT id, version, manifest FROM package ORDER BY id, version")]
+    with transfer_progress("reading the library") as progress:
+        checked = check_library(opened.store, versions, progress)
+    remember_damage(opened, checked)
+    lines = advice(checked, "Publish these packages again from their folders: that brings the bytes back.")
+    show(checked.as_json(), as_json,
+         lambda console: console.print("\n".join(lines), markup=False, soft_wrap=True))
+    if not checked.whole:
+        context.exit(1)
 
 
 @hub.command("read-files", hidden=True)
