@@ -21,7 +21,8 @@ def published(store: Store, package: str, *contents: bytes) -> Version:
     resources = []
     for number, content in enumerate(contents):
         added = store.add_bytes(content)
-        resources.append(Resource(id=f"{number:016d}", name="n", type="file", mediaType="x/y", entry=f"{number}",
+        resources.append(Resource(id=f"{number:016d}", name="n", type="file", mediaType="x/y",
+                                  entry=f"{number}",
                                   files=[File(path=f"{number}", sha256=added.sha256, size=added.size)]))
     data = dump(Manifest(format=FORMAT, id=package, version=1, name="n", resources=resources))
     return Version(package, 1, store.add_bytes(data).sha256)
