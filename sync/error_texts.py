@@ -353,4 +353,10 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was published. Publish them one by one."),
         "zh": ("--id 只对应一个资源包，却给出了 {count} 个路径。", "没有发布任何内容。请逐个发布。"),
     },
+    # session: the box's state, one sync
+    "box-exists": {
+        "en": ("There is a box of another pairing in {path} already.",
+               "Nothing was changed. Name an empty folder with --data to make a second box on this machine."),
+        "zh": ("{path} 中已有属于另一配对的盒子。", "没有任何改动。如需在本机再建一个盒子，请用 --data 指定一个空目录。"),
+    },
 }
