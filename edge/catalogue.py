@@ -24,6 +24,8 @@ from sync.errors import Broken
 
 #: Most rows one call returns, whatever is asked: bounds the memory of a request.
 MOST_ROWS = 1000
+#: Most resources `named` finds: nobody pages further, and it bounds what is sorted.
+MOST_NAMED = 10_000
 #: How many answers that depend only on the generation are kept in memory (cumulative counts, menus).
 MOST_MEMOS = 256
 
@@ -229,6 +231,9 @@ _FILE = ("SELECT f.package, f.resource, f.path, f.sha256, f.size, r.type, r.medi
          " FROM file f JOIN resource r ON r.package = f.package AND r.id = f.resource")
 FILES = f"{_FILE} WHERE f.package = ? AND f.resource = ? ORDER BY f.path"
 FILE = f"{_FILE} WHERE f.package = ? AND f.path = ?"
+NAMED = ("SELECT r.package, r.id, r.position FROM package p CROSS JOIN resource r ON r.package = p.id"
+         " WHERE (? IS NULL OR p.id = ?) AND (? IS NULL OR r.type = ?)"
+         " AND (? IS NULL OR p.educationalLevel = ?) AND (? IS NULL OR p.about = ?)")
 THUMBNAIL = "SELECT 1 FROM resource WHERE thumbnail = ? LIMIT 1"
 
 
@@ -361,6 +366,24 @@ class Catalogue:
             return self._load(now, [(row[0], row[1]) for row in self._all(NEWEST, limit)])
         return self._load(now, _memo(now, ("newest", limit, grade, subject),
                                      lambda: self._newest_of(now, limit, grade, subject)))
+
+    def named(self, words: Sequence[str], grade: str | None = None, subject: str | None = None, *,
+              type: str | None = None, package: str | None = None, limit: int = 50,
+              offset: int = 0) -> tuple[int, list[tuple[str, str]]]:
+        """Resources that have every word in their own or their package's name, as (package, resource).
+
+        Reads every name, so it costs more the more there are (bench/RESULTS.md): only for as long as
+        there is no search index. Looks at no more than MOST_NAMED of what it finds.
+        """
+        now = self._now()
+        patterns = ["%" + re.sub(r"([%_\\])", r"\\\1", word) + "%" for word in words]
+        sql = NAMED + " AND (r.name LIKE ? ESCAPE '\\' OR p.name LIKE ? ESCAPE '\\')" * len(patterns)
+        rows = self._all(sql + " LIMIT ?", package, package, type, type, grade, grade, subject, subject,
+                         *(pattern for one in patterns for pattern in (one, one)), MOST_NAMED)
+        order = _memo(now, ("order",), lambda: {p.id: place for place, p in enumerate(now.packages)})
+        rows.sort(key=lambda row: (order.get(row[0], 0), row[2], row[1]))
+        limit, offset = min(max(limit, 0), MOST_ROWS), max(offset, 0)
+        return len(rows), [(row[0], row[1]) for row in rows[offset:offset + limit]]
 
     def files(self, package: str, resource: str) -> list[FileRow]:
         """The files of a resource, by path."""

@@ -1,7 +1,7 @@
 """What all requests of the classroom service share; in Flask it is `app.extensions["teachpoint"]`.
 
 A request's thread asks `state.catalogue()`: each thread has its own handle, opened once. Nothing here
-starts a thread or a server; `edge.serve` puts it together.
+starts a thread or a server; `edge.serve` puts it together (and calls `state.search.start()`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from edge.catalogue import Catalogue, FileRow, ResourceRow, Shared
+from edge.search import SearchIndex
 from sync.clock import SYSTEM, Clock
 from sync.layout import BoxLayout
 
@@ -77,7 +78,11 @@ class EdgeState:
     wake: Callable[[], None] = do_nothing
     clock: Clock = SYSTEM
     shared: Shared = field(default_factory=Shared)
+    search: SearchIndex = field(init=False)
     _own: threading.local = field(default_factory=threading.local, repr=False)
+
+    def __post_init__(self) -> None:
+        self.search = SearchIndex(self.layout.index, self.layout.database, catalogue=self.catalogue)
 
     @property
     def layout(self) -> BoxLayout:
