@@ -359,4 +359,48 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was changed. Name an empty folder with --data to make a second box on this machine."),
         "zh": ("{path} 中已有属于另一配对的盒子。", "没有任何改动。如需在本机再建一个盒子，请用 --data 指定一个空目录。"),
     },
+    # journal
+    "record-bad": {
+        "en": ("A record of the kind {kind} cannot be written: {reason}.",
+               "Nothing was changed. Shorten the texts; if it happens again, report it with `teachpoint doctor`."),
+        "zh": ("无法写入 {kind} 类记录：{reason}。", "没有任何改动。请缩短文字；若再次出现，请用 `teachpoint doctor` 反馈。"),
+    },
+    "segment-malformed": {
+        "en": ("A journal segment is refused: {reason}.",
+               "Nothing of it was taken in; the box keeps its records and sends them again."),
+        "zh": ("日志分段被拒绝：{reason}。", "其内容未被采用；盒子保留记录并会重新发送。"),
+    },
+    "segment-signature": {
+        "en": ("A journal segment is not signed with the site's key.",
+               "Nothing of it was taken in. If the site got new keys, give its box the new pairing file."),
+        "zh": ("日志分段未使用该教学点的密钥签名。", "其内容未被采用。如教学点已更换密钥，请给盒子导入新的配对文件。"),
+    },
+    "segment-sealed": {
+        "en": ("A journal segment sealed for {recipient} cannot be opened with this hub's key: {reason}.",
+               "Nothing of it was taken in; the box keeps its records. Restore the hub's keys folder from its backup."),
+        "zh": ("日志分段是为 {recipient} 加密的，本中心端的密钥无法打开：{reason}。",
+               "其内容未被采用；盒子保留记录。请从备份恢复中心端的密钥目录。"),
+    },
+    "ack-mismatch": {
+        "en": ("The hub acknowledges segment {segment} of this box, which this box did not make so.",
+               "Nothing is deleted here. The box or the hub was restored from a backup, or two boxes share one identity."),
+        "zh": ("中心端确认了本盒子的分段 {segment}，但与本盒子生成的不符。",
+               "本地不会删除任何内容。可能是盒子或中心端曾从备份恢复，或两台盒子使用同一身份。"),
+    },
+    "outbox-damaged": {
+        "en": ("{path} in the outbox is missing or damaged, before the hub has acknowledged it.",
+               "The record of it is kept. Check the disk with `teachpoint doctor`; give the hub the file again by stick if you have it."),
+        "zh": ("发件箱中的 {path} 在中心端确认之前丢失或损坏。",
+               "相关记录仍保留。请用 `teachpoint doctor` 检查磁盘；如仍有该文件，请用 U 盘重新提交。"),
+    },
+    "outbox-busy": {
+        "en": ("The outbox {path} is in use by another teachpoint for too long.",
+               "Nothing was changed. Wait until the other command has finished, then try again."),
+        "zh": ("发件箱 {path} 被另一个 teachpoint 占用过久。", "没有任何改动。请等另一命令结束后重试。"),
+    },
+    "upload-too-large": {
+        "en": ("{path} has {size} bytes; an upload may have {most_bytes}.",
+               "Nothing was changed. Split or shrink the file, or carry it to the hub school by hand."),
+        "zh": ("{path} 有 {size} 字节，上传上限为 {most_bytes}。", "没有任何改动。请拆分或压缩文件，或人工送到中心校。"),
+    },
 }
