@@ -29,7 +29,8 @@ MOST_PACKAGES = 10_000
 MOST_ACKS_BYTES = 1024 * 1024
 #: Most boxes one site ever had: one a week for 20 years.
 MOST_BOXES = 1000
-#: Most missing uploads named at a time; the next acknowledgement names others.
+#: Most missing uploads: all must be named, because a box deletes what is acknowledged and not named.
+#: So the hub takes in no segment that would make them more (docs/format.md §6.5).
 MOST_WANTED = 10_000
 
 #: A box's id: 16 hexadecimal digits, random, made by `box init`.

@@ -112,3 +112,15 @@ def m002_catalogue_of_a_million(db: Database) -> None:
     execute_each(db, CATALOGUE_INDEXES)
     for trigger in _TALLY_TRIGGERS:
         db.execute(trigger)
+
+
+@MIGRATIONS()
+def m003_what_was_sent(db: Database) -> None:
+    """`sent`: how many feeds had been read when it was last sent (NULL: never); `tries`: how often;
+    `wanted`: an acknowledgement covers the record, and the hub asked for the bytes."""
+    for table in ("segment", "upload"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN sent INTEGER")
+        db.execute(f"ALTER TABLE {table} ADD COLUMN tries INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE upload ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX segment_open ON segment (number) WHERE acknowledged = 0")
+    db.execute("CREATE INDEX upload_open ON upload (sha256) WHERE acknowledged = 0")
