@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import wave
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hardware.demo import strokes
 from hardware.demo.download import EXPERIMENTS, POEMS, STROKES, manual, manual_pictures
 
 #: Raised when what is made changes, so that an old tree is made anew.
-EDITION = 1
+EDITION = 2
 
 FIRST_GRADE = "部编版/一年级上册/语文/第04课 日月水火"
 THIRD_GRADE = "部编版/三年级上册/语文/第04课 古诗三首"
@@ -202,7 +203,7 @@ def _science(raw: Path, folder: Path) -> None:
 
 def _teachers(raw: Path, folder: Path) -> None:
     shutil.copy(manual(raw, "pdf"), folder / "Debian Edu 手册.pdf")
-    shutil.copy(manual(raw, "epub"), folder / "Debian Edu 手册.epub")
+    _unwrap_epub(manual(raw, "epub"), folder / "Debian Edu 手册.epub")
     pages = _new(folder / "Debian Edu 手册 网页")
     source = manual(raw, "html")
     shutil.copy(source, pages / "index.html")
@@ -210,6 +211,17 @@ def _teachers(raw: Path, folder: Path) -> None:
     for name, data in manual_pictures(raw).items():
         (pictures / name).write_bytes(data)
     _write(folder / "package.toml", 'license = "GPL-2.0-or-later"', 'learningResourceType = "教师用书"')
+
+
+def _unwrap_epub(source: Path, target: Path) -> None:
+    """The package's EPUB lies in a folder inside its own archive, where no reading app finds it (EPUB OCF 3.3
+    §4.2 wants `mimetype` first and `META-INF` at the top); the same book, packed as it must be."""
+    with zipfile.ZipFile(source) as wrapped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr(zipfile.ZipInfo("mimetype"), "application/epub+zip")
+        for name in wrapped.namelist():
+            inner = name.partition("/")[2]
+            if inner and not name.endswith("/") and inner != "mimetype":
+                book.writestr(zipfile.ZipInfo(inner), wrapped.read(name), zipfile.ZIP_DEFLATED)
 
 
 def _later(raw: Path, folder: Path) -> None:
