@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,12 @@ class Service:
     """A child that runs until it is stopped (nginx, sshd, an ssh master)."""
 
     def __init__(self, program: str, *arguments: str, env: Mapping[str, str] | None = None,
-                 on_line: Callable[[str], None] | None = None) -> None:
-        """Start it. `on_line` gets each line it prints on standard output or error.
+                 on_line: Callable[[str], None] | None = None, cwd: Path | None = None,
+                 pass_fds: Collection[int] = ()) -> None:
+        """Start it, in a process group of its own: Ctrl-C in a terminal and `stop` reach it apart from us.
+
+        `on_line` gets each line it prints on standard output or error. `cwd` is its working directory;
+        `pass_fds` are our open files that it inherits under the same numbers.
 
         Raises Broken `program-missing`.
         """
@@ -117,8 +121,9 @@ class Service:
         take = on_line or self._last.take
         self._process = sh.Command(require(program))(
             *arguments, _bg=True, _bg_exc=False, _tty_out=False, _tty_in=False, _out=take,
-            _err=take, _env=_environment(env), _encoding="utf-8",
-            _decode_errors="backslashreplace", _preexec_fn=_die_with_parent)
+            _err=take, _env=_environment(env), _encoding="utf-8", _cwd=str(cwd) if cwd else None,
+            _decode_errors="backslashreplace", _preexec_fn=_die_with_parent, _new_group=True,
+            _pass_fds=set(pass_fds))
 
     @property
     def pid(self) -> int:
