@@ -27,7 +27,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from sync.canonical import sha256_hex
+from sync.canonical import canonical, sha256_hex
 from sync.clock import utc
 from sync.desired import (
     ACKS_NAME,
@@ -158,6 +158,8 @@ def believe(site: str, trusted: Trusted, feed: Mapping[str, bytes]) -> Believed:
 
     desired = parse_desired(_target(feed, targets, DESIRED_NAME, name), site)
     acks = parse_acks(_target(feed, targets, ACKS_NAME, name), site)
+    if trusted.timestamp is not None and _same_signed(data, trusted.timestamp):
+        data = trusted.timestamp
     after = Trusted(root=root_bytes, timestamp=data, snapshot=snapshot_bytes, targets=targets_bytes,
                     time=now, anchor=trusted.anchor)
     return Believed(after, desired, acks, changed=after != trusted)
@@ -190,7 +192,7 @@ def _walk(site: str, root: Root, data: bytes, feed: Mapping[str, bytes]) -> tupl
         raise Refused("feed-rollback", file=f"{max(there)}.root.json", version=max(there),
                       known=root.version)
     name = f"{root.version}.root.json"
-    if feed.get(name, data) != data:
+    if not _same_signed(feed.get(name, data), data):
         raise Refused("feed-wrong-root", file=name)
     return root, data
 
@@ -206,11 +208,15 @@ def _load(kind: type[Role], name: str, data: bytes, site: str, delegator: Root |
         metadata: Metadata[Role] = Metadata.from_bytes(data)
         payload = metadata.signed_bytes
         well_formed = type(metadata.signed.version) is int and metadata.signed.version <= MOST_VERSION
+        # Also what JSON readers would not agree about: keys twice, defaults left to the reader.
+        is_canonical = canonical(metadata.to_dict()) == data
     except Exception as error:
         raise Refused("feed-bad", file=name, reason=_reason(error)) from error
     signed = metadata.signed
     if not isinstance(signed, kind) or not well_formed:
         raise Refused("feed-bad", file=name, reason=f"no {kind.type} metadata, or no version")
+    if not is_canonical:
+        raise Refused("feed-bad", file=name, reason="not canonical JSON (RFC 8785)")
     if signed.unrecognized_fields.get(SITE_FIELD) != site:
         raise Refused("feed-wrong-site", file=name, site=site,
                       other=signed.unrecognized_fields.get(SITE_FIELD))
@@ -237,6 +243,18 @@ def _known(kind: type[Role], data: bytes | None) -> Role | None:
     return signed if isinstance(signed, kind) else None
 
 
+def _same_signed(data: bytes, known: bytes | None) -> bool:
+    """Do two files say the same? Signatures and what else nobody signed may differ: were they
+    compared, whoever carries a feed could change them and so make a box refuse the honest file."""
+    if data == known:
+        return True
+    try:
+        return known is not None and bool(
+            Metadata.from_bytes(data).signed_bytes == Metadata.from_bytes(known).signed_bytes)
+    except Exception:  # see _load
+        return False
+
+
 def _online(root: Root) -> list[tuple[list[str], int, list[object]]]:
     """Who may sign the online roles: keys and thresholds, in a form that can be compared."""
     return [(sorted(root.roles[role].keyids), root.roles[role].threshold,
@@ -257,7 +275,7 @@ def _not_older(timestamp: Timestamp, snapshot_meta: MetaFile, data: bytes, trust
     if before is None:
         return
     if timestamp.version < before.version or (
-            timestamp.version == before.version and data != trusted.timestamp):
+            timestamp.version == before.version and not _same_signed(data, trusted.timestamp)):
         raise Refused("feed-rollback", file=TIMESTAMP_NAME, version=timestamp.version,
                       known=before.version)
     if snapshot_meta.version < before.snapshot_meta.version:
