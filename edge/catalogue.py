@@ -233,7 +233,8 @@ FILES = f"{_FILE} WHERE f.package = ? AND f.resource = ? ORDER BY f.path"
 FILE = f"{_FILE} WHERE f.package = ? AND f.path = ?"
 NAMED = ("SELECT r.package, r.id, r.position FROM package p CROSS JOIN resource r ON r.package = p.id"
          " WHERE (? IS NULL OR p.id = ?) AND (? IS NULL OR r.type = ?)"
-         " AND (? IS NULL OR p.educationalLevel = ?) AND (? IS NULL OR p.about = ?)")
+         " AND (? IS NULL OR r.complete = ?) AND (? IS NULL OR p.educationalLevel = ?)"
+         " AND (? IS NULL OR p.about = ?)")
 THUMBNAIL = "SELECT 1 FROM resource WHERE thumbnail = ? LIMIT 1"
 
 
@@ -368,8 +369,8 @@ class Catalogue:
                                      lambda: self._newest_of(now, limit, grade, subject)))
 
     def named(self, words: Sequence[str], grade: str | None = None, subject: str | None = None, *,
-              type: str | None = None, package: str | None = None, limit: int = 50,
-              offset: int = 0) -> tuple[int, list[tuple[str, str]]]:
+              type: str | None = None, package: str | None = None, complete: bool | None = None,
+              limit: int = 50, offset: int = 0) -> tuple[int, list[tuple[str, str]]]:
         """Resources that have every word in their own or their package's name, as (package, resource).
 
         Reads every name, so it costs more the more there are (bench/RESULTS.md): only for as long as
@@ -377,9 +378,9 @@ class Catalogue:
         """
         now = self._now()
         patterns = ["%" + re.sub(r"([%_\\])", r"\\\1", word) + "%" for word in words]
-        sql = NAMED + " AND (r.name LIKE ? ESCAPE '\\' OR p.name LIKE ? ESCAPE '\\')" * len(patterns)
-        rows = self._all(sql + " LIMIT ?", package, package, type, type, grade, grade, subject, subject,
-                         *(pattern for one in patterns for pattern in (one, one)), MOST_NAMED)
+        sql = NAMED + " AND (r.name LIKE ? ESCAPE '\\' OR p.name LIKE ? ESCAPE '\\')" * len(words)
+        wishes = (package, type, complete, grade, subject, *patterns)  # each stands twice in the query
+        rows = self._all(sql + " LIMIT ?", *(value for one in wishes for value in (one, one)), MOST_NAMED)
         order = _memo(now, ("order",), lambda: {p.id: place for place, p in enumerate(now.packages)})
         rows.sort(key=lambda row: (order.get(row[0], 0), row[2], row[1]))
         limit, offset = min(max(limit, 0), MOST_ROWS), max(offset, 0)
@@ -405,7 +406,7 @@ class Catalogue:
 
     def _read_snapshot(self) -> _Snapshot:
         """Read all packages at one moment, so that they fit the generation they are kept under."""
-        self._execute("BEGIN")
+        self._all("BEGIN")
         try:
             generation = self.generation()
             sums: dict[str, list[tuple[Any, ...]]] = {}
@@ -413,7 +414,7 @@ class Catalogue:
                 sums.setdefault(row[0], []).append(row)
             packages = [_package(row, sums.get(row[0], [])) for row in self._all(PACKAGES)]
         finally:
-            self._execute("COMMIT")
+            self._all("COMMIT")
         packages.sort(key=teaching_order)
         tallies = {package: {row[1]: (row[2], row[3]) for row in rows} for package, rows in sums.items()}
         return _Snapshot(generation, tuple(packages), {p.id: p for p in packages}, tallies)
@@ -464,19 +465,17 @@ class Catalogue:
                 found.append(ResourceRow(*values))
         return found
 
-    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+    def _all(self, sql: str, *values: Any) -> list[Any]:
         try:
-            return self._connection.execute(sql, values)
-        except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
-            if isinstance(error, UnicodeEncodeError):  # a lone surrogate in an address: nothing has that name
-                return self._connection.execute("SELECT 1 WHERE 0")
+            return self._connection.execute(sql, values).fetchall()
+        except UnicodeEncodeError:  # half a character in an address: nothing has that name
+            return []
+        except sqlite3.DatabaseError as error:
             raise Broken("database-broken", path=self.path, reason=error) from error
 
     def _one(self, sql: str, *values: Any) -> Any:
-        return self._execute(sql, *values).fetchone()
-
-    def _all(self, sql: str, *values: Any) -> list[Any]:
-        return self._execute(sql, *values).fetchall()
+        rows = self._all(sql, *values)
+        return rows[0] if rows else None
 
 
 def teaching_order(package: PackageRow) -> tuple[Any, ...]:

@@ -86,7 +86,7 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     for name in ("name", "about", "text"):
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
-    for name in ("grade", "subject", "type", "package"):
+    for name in ("grade", "subject", "type", "package", "complete"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("key", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_unsigned_field("rank", fast=True)
@@ -240,13 +240,13 @@ class _Source:
             filters = (("grade", grade), ("subject", subject), ("package", package))
             place = rank_of_package(package, grade, subject, volume, position)
             rows = self._connection.execute(
-                "SELECT id, name, type, position, text FROM resource WHERE package = ?", (package,))
-            for resource, title, sort, order, text in rows:
+                "SELECT id, name, type, position, text, complete FROM resource WHERE package = ?", (package,))
+            for resource, title, sort, order, text, complete in rows:
                 document = tantivy.Document()
                 document.add_text("name", " ".join(name_terms((title,), syllables)))
                 document.add_text("about", about)
                 document.add_text("text", " ".join(text_terms(self._text(text))) if text else "")
-                for field, value in (*filters, ("type", sort)):
+                for field, value in (*filters, ("type", sort), ("complete", str(complete))):
                     document.add_text(field, "=" + value)
                 document.add_text("key", f"{package}\n{resource}")
                 document.add_unsigned("rank", place << 20 | min(max(order, 0), 2**20 - 1))

@@ -94,9 +94,9 @@ class _Open:
 def build_in_child(database: Path, library: Path, folder: Path,
                    started: Callable[[Any], None] | None = None) -> None:
     """Update the index in a program of its own. Raises Broken `program-failed`, `program-timeout`."""
-    places = [str(database), str(library), str(folder)]
-    frozen = getattr(sys, "frozen", False)
-    command = ["box", "index", *places] if frozen else ["-m", "edge.indexing", *places]
+    frozen = getattr(sys, "frozen", False)  # the one executable has no `-m`; there it is a command
+    command = (["box", "index", "--data", str(database.parent)] if frozen else
+               ["-m", "edge.indexing", str(database), str(library), str(folder)])
     programs.run(sys.executable, *command, timeout_s=MOST_UPDATE_S, started=started,
                  cwd=None if frozen else Path(__file__).parent.parent)
 
@@ -126,23 +126,24 @@ class SearchIndex:
     # -- asking -----------------------------------------------------------------------------------
 
     def search(self, q: str, *, grade: str | None = None, subject: str | None = None,
-               type: str | None = None, package: str | None = None, limit: int = 50,
-               offset: int = 0) -> tuple[int, list[Key]]:
+               type: str | None = None, package: str | None = None, complete: bool | None = None,
+               limit: int = 50, offset: int = 0) -> tuple[int, list[Key]]:
         """How many resources match `q`, and (package, resource) of those from `offset` on.
 
         Whatever is in `q`, this does not raise; a query without a letter or digit finds nothing.
         """
         results = self.results(q, grade=grade, subject=subject, type=type, package=package,
-                               limit=limit, offset=offset)
+                               complete=complete, limit=limit, offset=offset)
         return results.total, list(results.keys)
 
     def results(self, q: str, *, grade: str | None = None, subject: str | None = None,
-                type: str | None = None, package: str | None = None, limit: int = 50,
-                offset: int = 0) -> Results:
+                type: str | None = None, package: str | None = None, complete: bool | None = None,
+                limit: int = 50, offset: int = 0) -> Results:
         """As `search`, and where the answer comes from."""
         words = query_words(q[:MOST_QUERY_CHARACTERS])
         limit, offset = min(max(limit, 0), MOST_RESULTS), min(max(offset, 0), MOST_OFFSET)
-        wishes = {"grade": grade, "subject": subject, "type": type, "package": package}
+        wishes = {"grade": grade, "subject": subject, "type": type, "package": package,
+                  "complete": None if complete is None else str(int(complete))}
         filters = {name: value.encode("utf-8", "backslashreplace").decode("utf-8")
                    for name, value in wishes.items() if value is not None}
         opened = self._opened
@@ -161,7 +162,7 @@ class SearchIndex:
             return Results(0, (), "names", 0)
         catalogue = self._catalogue()
         total, keys = catalogue.named([word.text for word in words], grade, subject, type=type,
-                                      package=package, limit=limit, offset=offset)
+                                      package=package, complete=complete, limit=limit, offset=offset)
         return Results(total, tuple(keys), "names", catalogue.generation())
 
     def page_of(self, text: str, q: str) -> int | None:

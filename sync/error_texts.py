@@ -403,4 +403,20 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was changed. Split or shrink the file, or carry it to the hub school by hand."),
         "zh": ("{path} 有 {size} 字节，上传上限为 {most_bytes}。", "没有任何改动。请拆分或压缩文件，或人工送到中心校。"),
     },
+    # classroom API
+    "parameter-bad": {
+        "en": ("The parameter {name} cannot be {value}: it is a whole number from {least} to {most}.",
+               "Nothing was changed. Correct the address; docs/api.md lists all parameters."),
+        "zh": ("参数 {name} 不能为 {value}：应为 {least} 到 {most} 的整数。", "没有任何改动。请更正地址；参数说明见 docs/api.md。"),
+    },
+    "resource-unknown": {
+        "en": ("There is no resource {resource} in the package {package}.",
+               "It may have been replaced or withdrawn. Ask for the list again."),
+        "zh": ("资源包 {package} 中没有资源 {resource}。", "它可能已被替换或撤回。请重新获取列表。"),
+    },
+    "metrics-forbidden": {
+        "en": ("Metrics are shown to the box itself, or to who has the token.",
+               "Ask from the box, or send `Authorization: Bearer` with the token in {file} of the data folder."),
+        "zh": ("指标只对本机或持有令牌者开放。", "请在盒子本机访问，或用数据目录中 {file} 的令牌发送 `Authorization: Bearer`。"),
+    },
 }

@@ -70,4 +70,5 @@ class BoxLayout:
         self.outbox = data / "outbox"         # segments/ and objects/, to be pushed
         self.uploads = data / "uploads"       # a file dropped here becomes an upload
         self.index = data / "index"           # search index, derived, may be deleted
+        self.metrics_token = data / "metrics-token"  # 0600: who has it may ask for /metrics from elsewhere
         self.run = data / "run"
