@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.console import Console
 
 from sync.box.commands import box
 from sync.command_line import data_option, json_option, show

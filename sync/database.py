@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from sync.errors import Broken, NoRoom
+from sync.file_lock import exclusive
 
 #: How long a writer waits for another, in milliseconds, before "database is locked".
 BUSY_TIMEOUT_MS = 30_000
@@ -41,7 +42,10 @@ def open_database(path: Path, migrations: Migrations) -> Database:
             if applied.name not in ours:
                 raise Broken("database-newer", path=path, migration=applied.name)
         if migrations.pending(database):
-            migrations.apply(database)
+            # Two that open a new database at once must not both make its tables.
+            with exclusive(path.with_name(f"{path.name}.lock"), BUSY_TIMEOUT_MS / 1000):
+                if migrations.pending(database):
+                    migrations.apply(database)
     except sqlite3.DatabaseError as error:
         raise Broken("database-broken", path=path, reason=error) from error
     return database

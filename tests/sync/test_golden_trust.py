@@ -45,7 +45,8 @@ def golden_pairing() -> Pairing:
            "-----END OPENSSH PRIVATE KEY-----\n")
     return Pairing(
         site="dali", name="大理教学点",
-        hub=HubPart(name="大理中心校", addresses=["192.168.1.10", "hub.lan"], ssh_port=2222, ssh_host_key=host),
+        hub=HubPart(name="大理中心校", addresses=["192.168.1.10", "hub.lan"], ssh_port=2222,
+                    ssh_host_key=host),
         trust=TrustPart(root=RepositorySimulator().pairing_root.decode()), key=KeyPart(private=ssh),
         journal=KeyPart(private=journal),
         seal=SealPart(recipient="age1ep0u464ej9ymuu7sw3n4x3jky56emwp3jqgg7v078l3z64wh89qs5t4wek"))
