@@ -1,0 +1,101 @@
+"""How the box is doing, in words for the pages: `box_status` made short, kept for a moment.
+
+A page must not wait for it nor fail by it: where the status cannot be had, that itself is shown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge import shown
+from sync.clock import Clock
+from sync.error_texts import TEXTS
+from sync.errors import Broken, TeachpointError
+from sync.logs import log
+
+#: How long one answer serves all pages, in seconds: a class of 40 opens the first page at once.
+KEPT_S = 2.0
+#: Without contact for so long the pages say so, in seconds. A reachable hub is asked every half minute.
+OFFLINE_S = 600.0
+#: How many packages that are still coming a page names.
+MOST_COMING = 8
+
+Status = Mapping[str, Any]
+
+
+class BoxFacts:
+    """The status of the box, for all threads of the process."""
+
+    def __init__(self, ask: Callable[[], Status], clock: Clock) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: Status = {}  # guarded by _lock
+        self._until = float("-inf")  # guarded by _lock
+
+    def status(self) -> Status:
+        """As `box_status`; a fresh one at most every KEPT_S. Never raises."""
+        with self._lock:
+            if self._clock.monotonic() >= self._until:
+                try:
+                    self._kept = self._ask()
+                except Exception as error:
+                    log("edge.facts").error("status-failed", reason=str(error))
+                    if not isinstance(error, TeachpointError):
+                        error = Broken("database-broken", path="box.db", reason=error)
+                    self._kept = {"problems": [{"code": error.code, "facts": error.facts}]}
+                self._until = self._clock.monotonic() + KEPT_S
+            return self._kept
+
+    def values(self, language: str) -> dict[str, Any]:
+        """What templates show of it: plain values, times already rounded to what is said of them."""
+        status = self.status()
+        hub, packages = status.get("hub") or {}, status.get("packages") or {}
+        partial = list(packages.get("partial") or ())
+        contact = hub.get("last_contact")
+        ago = None if contact is None else rounded(self._clock.now() - seconds(contact))
+        error = hub.get("last_error")
+        return {
+            "hub": {
+                "name": str(hub.get("name") or ""),
+                "last_contact_ago": ago,
+                "offline": ago is not None and (bool(error) or ago > OFFLINE_S),
+                "error": in_words(error, language) if error else None,
+            },
+            "problems": [in_words(problem, language) for problem in status.get("problems") or ()],
+            "packages": {name: int(packages.get(name) or 0) for name in ("complete", "assigned")},
+            "coming": [{"id": p["id"], "name": p.get("name") or p["id"], "bytes": int(p.get("bytes") or 0),
+                        "left": int(p.get("left") or 0), "address": shown.package_address(p["id"])}
+                       for p in partial[:MOST_COMING]],
+            "coming_more": max(0, len(partial) - MOST_COMING),
+            "bytes_left": int(status.get("bytes_left") or 0),
+            "disk": {name: int((status.get("disk") or {}).get(name) or 0) for name in ("free", "total")},
+            "uploads_waiting": int((status.get("uploads") or {}).get("waiting") or 0),
+            "version": str(status.get("version") or ""),
+        }
+
+
+def rounded(ago_s: float) -> float:
+    """Seconds ago, cut to the minute, hour or day that is said of them: the page then stays the same."""
+    for step in (86400, 3600, 60):
+        if ago_s >= step:
+            return float(ago_s // step * step)
+    return 0.0
+
+
+def seconds(time: object) -> float:
+    """A time of the status: seconds since 1970."""
+    return float(time) if isinstance(time, int | float) else 0.0
+
+
+def in_words(error: Mapping[str, Any], language: str) -> dict[str, str]:
+    """A coded problem in the reader's language; one that this version does not know as it came."""
+    code = str(error.get("code") or "")
+    if code in TEXTS:
+        known = TeachpointError(code, **{str(k): v for k, v in (error.get("facts") or {}).items()})
+        short = language.split("-")[0]
+        return {"code": code, "message": known.message(short), "advice": known.advice(short)}
+    return {"code": code, "message": str(error.get("message") or code),
+            "advice": str(error.get("advice") or "")}

@@ -1,0 +1,51 @@
+"""Forms that change something come from our own pages: a signed double-submit token. No sessions.
+
+The browser holds a random cookie (HttpOnly, SameSite=Strict); the form carries its HMAC under a secret
+of this box. A page of another origin can neither read the one nor make the other. The secret is derived
+from the pairing, so that a form that stood open while the box restarted, or for a week, still works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+
+from flask import Request, Response
+
+from edge.origin import same_origin
+from sync.pairing import Pairing
+
+COOKIE = "teachpoint-form"
+#: How long the cookie lives, in seconds: a year; it says nothing about anybody.
+COOKIE_AGE_S = 365 * 86400
+_VALUE = re.compile(r"[0-9a-f]{32}")
+
+
+def form_secret(pairing: Pairing) -> bytes:
+    """The secret that signs tokens: known to this box alone, the same after a restart."""
+    return hmac.new(pairing.journal.private.encode(), b"teachpoint form token 1", hashlib.sha256).digest()
+
+
+def cookie_of(request: Request) -> str:
+    """The browser's value, or a fresh one where it has none (or a malformed one)."""
+    given = request.cookies.get(COOKIE, "")
+    return given if _VALUE.fullmatch(given) else secrets.token_hex(16)
+
+
+def token_for(secret: bytes, cookie: str) -> str:
+    """What the form carries for the browser that holds `cookie`."""
+    return hmac.new(secret, cookie.encode(), hashlib.sha256).hexdigest()
+
+
+def keep_cookie(response: Response, cookie: str, *, secure: bool) -> None:
+    """Give the browser its value."""
+    response.set_cookie(COOKIE, cookie, max_age=COOKIE_AGE_S, httponly=True, samesite="Strict", secure=secure)
+
+
+def genuine(request: Request, secret: bytes, token: str) -> bool:
+    """Was this form filled in on one of our pages?"""
+    cookie = request.cookies.get(COOKIE, "")
+    return (same_origin(request) and bool(_VALUE.fullmatch(cookie))
+            and hmac.compare_digest(token.encode("utf-8", "replace"), token_for(secret, cookie).encode()))

@@ -1,0 +1,98 @@
+"""How one resource is shown: which player, which addresses, the text of a text, the chapters of a book."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge import shown
+from edge.catalogue import ResourceRow
+from edge.epub import BadBook, Book, read_book
+from edge.reader import book_file, chapter_address
+from edge.state import EdgeState, active, page_url
+from sync.layout import object_path
+from sync.logs import log
+
+#: Most of a text that is shown on its page, in bytes: about 40 pages; the whole can be downloaded.
+MOST_SHOWN_TEXT_BYTES = 48 * 1024
+
+
+def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any]:
+    """The values `item` and `book` of the template: all that the page shows of the resource itself."""
+    item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text": None,
+            "text_cut": False, "broken": False, "bytes_address": None, "content_address": None,
+            "download_address": None}
+    found: dict[str, Any] = {"item": item, "book": None}
+    if not resource.complete:
+        return found
+    address = state.resource_url(resource, host)
+    if resource.bundle or resource.type == "page":
+        if resource.entry.lower().endswith((".html", ".htm", ".xhtml")):
+            item["content_address"] = address
+        return found
+    item["bytes_address"] = address
+    if not active(resource.media_type):
+        item["download_address"] = address
+    item["pdf"] = resource.media_type.lower().startswith("application/pdf")
+    if resource.type == "text" or (resource.type == "file" and resource.media_type.startswith("text/")):
+        item["text"], item["text_cut"] = _text(state, resource)
+    if resource.type == "book" and book_file(state, resource):
+        found["book"] = _book(state, resource, host, chapter)
+        item["broken"] = found["book"] is None
+    return found
+
+
+def _text(state: EdgeState, resource: ResourceRow) -> tuple[str | None, bool]:
+    try:
+        with (state.layout.library / object_path(resource.sha256 or "")).open("rb") as file:
+            data = file.read(MOST_SHOWN_TEXT_BYTES + 1)
+    except OSError as error:
+        log("edge.viewing").error("text-unreadable", resource=resource.id, reason=str(error))
+        return None, False
+    return decoded(data[:MOST_SHOWN_TEXT_BYTES]), len(data) > MOST_SHOWN_TEXT_BYTES
+
+
+def decoded(data: bytes) -> str:
+    """The words of a text file: UTF-8, UTF-16 with its mark, else GB 18030 as Chinese Windows writes it."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").lstrip("\ufeff")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start >= len(data) - 3:  # cut in the middle of a character
+            return data[:error.start].decode("utf-8-sig")
+        return data.decode("gb18030", "replace")
+
+
+def _book(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any] | None:
+    path = book_file(state, resource)
+    try:
+        if path is None:
+            return None
+        book = read_book(path)
+    except (BadBook, OSError) as error:
+        log("edge.viewing").warning("book-refused", package=resource.package, resource=resource.id,
+                                    reason=str(error))
+        return None
+    count = len(book.chapters)
+    number = min(max(chapter or 1, 1), count)
+    return {
+        "title": book.title, "creators": list(book.creators), "language": book.language, "number": number,
+        "count": count, "chapter_name": book.name_of(number) or resource.name,
+        "chapter_address": chapter_address(state.content.url(host), resource.package, resource.id, number),
+        "previous": _turned(resource, number - 1, count), "next": _turned(resource, number + 1, count),
+        "contents": _contents(book, resource, number),
+    }
+
+
+def _turned(resource: ResourceRow, number: int, count: int) -> str | None:
+    return shown.address(page_url(resource), chapter=number) if 1 <= number <= count else None
+
+
+def _contents(book: Book, resource: ResourceRow, number: int) -> list[dict[str, Any]]:
+    """The table of contents; the line of the chapter that is shown is marked, once."""
+    lines = [{"name": part.name, "depth": part.depth, "chapter": part.chapter, "here": False,
+              "address": shown.address(page_url(resource), chapter=part.chapter)} for part in book.contents]
+    here = [line for line in lines if line["chapter"] == number]
+    if here:
+        here[0]["here"] = True
+    return lines

@@ -1,0 +1,352 @@
+"""The classroom's pages: what a teacher sees. Rendered here, whole, before any script has run.
+
+Each view says what its page depends on; ETag and the copy kept in memory follow from it
+(`edge.page_cache`). What a page shows is made into plain values (`edge.shown`, `edge.facts`) for the
+templates of `kiosk_ui`. Opening a resource is noted in the journal, beside the answer, never before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from flask import Blueprint, Flask, Response, abort, g, redirect, request, send_from_directory
+from werkzeug.wrappers import Response as AnyResponse
+
+from edge import errors, shown
+from edge.catalogue import MenuRow, PackageRow, ResourceRow
+from edge.facts import BoxFacts, Status
+from edge.help_page import addresses_of, square
+from edge.opened import Append, OpenedNotes
+from edge.order import subject_key
+from edge.origin import checked_host, looks_ahead, protect
+from edge.page_cache import PageCache, tag_of
+from edge.state import EXTENSION, EdgeState
+from edge.viewing import viewed
+from kiosk_ui import i18n, pages
+
+#: Rows of a list page; the rest is on further pages (60 KB a page).
+LESSONS_A_PAGE = 48
+RESOURCES_A_PAGE = 60
+RESULTS_A_PAGE = 30
+#: Cards on the first page: so many a grade, the fewer the more grades there are; for at most so many grades.
+NEWEST_A_GRADE = ((8, 6), (12, 4), (20, 2))
+#: How many of a grade's newest lessons are looked at, to show some of each subject.
+NEWEST_LOOKED_AT = 60
+#: Names beside a resource: those around it in its lesson.
+BESIDE = 9
+#: Longest query of the search box, in characters.
+MOST_QUERY = 100
+#: How long the chosen language is remembered, in seconds.
+LANGUAGE_AGE_S = 365 * 86400
+#: How long a browser keeps what stands under `/static/` (its address changes with it), in seconds.
+STATIC_AGE_S = 365 * 86400
+
+LANGUAGE_COOKIE = "teachpoint-language"
+
+
+class Classroom:
+    """The pages of one box. `ask_status` is `box_status`, `journal` opens the journal for a thread."""
+
+    def __init__(self, state: EdgeState, ask_status: Callable[[], Status],
+                 journal: Callable[[], Append]) -> None:
+        self.state = state
+        self.facts = BoxFacts(ask_status, state.clock)
+        self.opened = OpenedNotes(journal)
+        self.cache = PageCache()
+
+    # -- answering --------------------------------------------------------------------------------
+
+    def common(self, here: str = "") -> dict[str, Any]:
+        """What every page shows; asks nothing that could fail."""
+        address = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else request.path
+        return {"site": {"id": self.state.site, "name": self.state.name}, "here": here, "q": "",
+                "other_language": next(x for x in i18n.LANGUAGES if x != g.language), "this_address": address}
+
+    def page(self, template: str, here: str, values: dict[str, Any] | Callable[[], dict[str, Any]],
+             *depends: object) -> Response:
+        """A page; made anew only where something it depends on has changed (generation, language, address,
+        host, and `depends`)."""
+        common = self.common(here)
+        tag = tag_of(template, g.language, g.content_origin, request.headers.get("Host"), common,
+                     self.state.catalogue().generation(), depends)
+        if tag in request.if_none_match:
+            return self.dated(Response(status=304), tag)
+        body = self.cache.get(tag)
+        if body is None:
+            made = values() if callable(values) else values
+            body = pages.render(template, g.language, **{**common, **made}).encode("utf-8", "replace")
+            self.cache.keep(tag, body)
+        return self.dated(Response(body, mimetype="text/html"), tag)
+
+    def dated(self, response: Response, tag: str) -> Response:
+        """Kept by browsers, but asked for again each time."""
+        response.set_etag(tag)
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        return response
+
+    # -- pages ------------------------------------------------------------------------------------
+
+    def today(self) -> Response:
+        """What is new, by grade and subject; what is still coming; a search box on top."""
+        facts = self.facts.values(g.language)
+        part = {name: facts[name] for name in ("problems", "coming", "coming_more", "bytes_left")}
+        part["hub"] = {**facts["hub"], "error": None}
+        if not facts["hub"]["offline"] and facts["hub"]["last_contact_ago"] is not None:
+            part["hub"]["last_contact_ago"] = 0.0  # not shown: the page need not change with it
+        return self.page("today.html", "today", lambda: {**part, **self.newest()}, part)
+
+    def newest(self) -> dict[str, Any]:
+        """The newest lessons of each grade, in the order of the timetable's subjects."""
+        catalogue = self.state.catalogue()
+        menu = catalogue.grades()
+        most_grades = NEWEST_A_GRADE[-1][0]
+        each = next((each for grades, each in NEWEST_A_GRADE if len(menu) <= grades), NEWEST_A_GRADE[-1][1])
+        groups: list[dict[str, Any]] = []
+        for grade in menu:
+            newest = of_each_subject(catalogue.newest_packages(NEWEST_LOOKED_AT, grade=grade.name), each)
+            if newest and len(groups) < most_grades:
+                groups.append({"name": grade.name, "address": shown.address("/browse", grade=grade.name),
+                               "lessons": [shown.lesson(package) for package in newest]})
+        return {"groups": groups, "grades": [
+            {"name": grade.name, "address": shown.address("/browse", grade=grade.name)} for grade in menu]}
+
+    def browse(self) -> Response:
+        """Grade, then subject, then the lessons by edition and volume."""
+        grade, subject = request.args.get("grade"), request.args.get("subject")
+        return self.page("browse.html", "browse", lambda: self.browsed(grade, subject, page_number()))
+
+    def browsed(self, grade: str | None, subject: str | None, page: int) -> dict[str, Any]:
+        """The values of the browse page."""
+        catalogue = self.state.catalogue()
+        _ = i18n.translations(g.language).gettext
+        trail: list[tuple[str, str | None]] = [(_("All lessons"), "/browse" if grade is not None else None)]
+        values: dict[str, Any] = {"tiles": [], "groups": [], "heading": "",
+                                  "pages": shown.pages("/browse", 1, 1)}
+        if grade is None:
+            values["tiles"] = [{**tile(row, shown.address("/browse", grade=row.name)),
+                                "colour": 1 + place % 9} for place, row in enumerate(catalogue.grades())]
+        elif subject is None and len(catalogue.subjects(grade)) > 1:
+            values["heading"] = grade or _("Other")
+            trail.append((values["heading"], None))
+            values["tiles"] = [tile(row, shown.address("/browse", grade=grade, subject=row.name))
+                               for row in catalogue.subjects(grade)]
+        else:
+            values["heading"] = " ".join(part for part in (grade, subject) if part) or _("Other")
+            above = shown.address("/browse", grade=grade) if subject is not None else None
+            trail.append((grade or _("Other"), above))
+            if subject is not None:
+                trail.append((subject or _("Other"), None))
+            books = catalogue.books(grade, subject)
+            total = sum(len(book.packages) for book in books)
+            count = max(1, -(-total // LESSONS_A_PAGE))
+            page = min(page, count)
+            values["pages"] = shown.pages("/browse", page, count, grade=grade, subject=subject)
+            rows = [(book, package) for book in books for package in book.packages]
+            for book, package in rows[(page - 1) * LESSONS_A_PAGE:page * LESSONS_A_PAGE]:
+                name = " ".join(part for part in (book.edition, book.volume) if part)
+                if not values["groups"] or values["groups"][-1]["name"] != name:
+                    values["groups"].append({"name": name, "lessons": []})
+                values["groups"][-1]["lessons"].append(shown.lesson(package))
+        return {**values, "trail": trail}
+
+    def search(self) -> Response:
+        """What is found by a word, one or two characters of it, or its pinyin initials."""
+        q = " ".join(request.args.get("q", "").split())[:MOST_QUERY]
+        wish = request.args.get("type")
+        kind = wish if wish in shown.TYPE_ORDER else None
+        results = self.state.search.results(q, type=kind, limit=RESULTS_A_PAGE,
+                                            offset=(page_number() - 1) * RESULTS_A_PAGE) if q else None
+        keys = results.keys if results else ()
+        total = results.total if results else 0
+
+        def values() -> dict[str, Any]:
+            rows = self.state.catalogue().several(keys)
+            count = max(1, -(-total // RESULTS_A_PAGE))
+            return {"q": q, "total": total, "results": [shown.item(row) for row in rows],
+                    "filtered": kind is not None, "without_filter": shown.address("/search", q=q),
+                    "filters": [{"type": one, "on": one == kind,
+                                 "address": shown.address("/search", q=q, type=one)}
+                                for one in (None, *self.types())],
+                    "pages": shown.pages("/search", min(page_number(), count), count, q=q, type=kind)}
+        return self.page("search.html", "search", values, q, kind, total, keys)
+
+    def types(self) -> list[str]:
+        """The types of resources that are here at all."""
+        there = {kind for package in self.state.catalogue().packages()
+                 for kind, count in package.counts if count}
+        return [kind for kind in shown.TYPE_ORDER if kind in there]
+
+    def lesson(self, package: str) -> Response:
+        """All resources of a package, in order; those that are not whole yet as coming."""
+        row = self.state.catalogue().package(package)
+        if row is None:
+            abort(404)
+        page = min(page_number(), max(1, -(-row.resources // RESOURCES_A_PAGE)))
+
+        def values() -> dict[str, Any]:
+            start = (page - 1) * RESOURCES_A_PAGE
+            found = self.state.catalogue().resources(package=package, limit=RESOURCES_A_PAGE, offset=start)
+            return {"lesson": shown.lesson(row), "trail": [*place_of(row), (row.name, None)],
+                    "resources": [shown.item(resource) for resource in found.items],
+                    "first_number": start + 1,
+                    "pages": shown.pages(shown.package_address(package), page,
+                                         max(1, -(-found.total // RESOURCES_A_PAGE)))}
+        return self.page("lesson.html", "browse", values)
+
+    def resource(self, package: str, resource: str) -> Response:
+        """One resource, shown as well as this browser can."""
+        row = self.state.catalogue().resource(package, resource)
+        if row is None:
+            abort(404)
+        chapter = request.args.get("chapter", type=int)
+        response = self.page("resource.html", "browse", lambda: self.resource_values(row, chapter))
+        if row.complete and chapter is None and not looks_ahead(request):
+            self.opened.add(package=row.package, version=row.parent.version, resource=row.id, name=row.name)
+        return response
+
+    def resource_values(self, row: ResourceRow, chapter: int | None) -> dict[str, Any]:
+        """The values of the page of a resource."""
+        catalogue = self.state.catalogue()
+        before, after = catalogue.neighbours(row)
+        around, first = self.around(row)
+        return {**viewed(self.state, row, checked_host(request.headers.get("Host")), chapter),
+                "lesson": shown.lesson(row.parent), "first_number": first,
+                "trail": [*place_of(row.parent), (row.parent.name, shown.package_address(row.package)),
+                          (row.name, None)],
+                "beside": [{**shown.item(other), "here": other.id == row.id} for other in around],
+                "previous": shown.item(before) if before else None,
+                "next": shown.item(after) if after else None}
+
+    def around(self, row: ResourceRow) -> tuple[list[ResourceRow], int]:
+        """The resources around one in its lesson, and the number of the first of them (1 for the first)."""
+        catalogue = self.state.catalogue()
+        if row.parent.resources <= BESIDE:
+            return list(catalogue.resources(package=row.package, limit=BESIDE).items), 1
+        chosen, before, after = [row], row, row
+        back: ResourceRow | None = row
+        forth: ResourceRow | None = row
+        while len(chosen) < BESIDE and (back or forth):
+            back = catalogue.neighbours(before)[0] if back else None
+            if back:
+                chosen.insert(0, back)
+                before = back
+            forth = catalogue.neighbours(after)[1] if forth and len(chosen) < BESIDE else None
+            if forth:
+                chosen.append(forth)
+                after = forth
+        return chosen, 1
+
+    def status(self) -> Response:
+        """How the box is doing, for whoever asks."""
+        facts = self.facts.values(g.language)
+        return self.page("status.html", "status", facts, facts)
+
+    def help(self) -> Response:
+        """How other devices reach the box."""
+        host = checked_host(request.headers.get("Host"))
+        addresses = addresses_of(self.state.site, host, request.scheme)
+        hub = {"name": self.facts.values(g.language)["hub"]["name"]}
+        return self.page("help.html", "help", lambda: {
+            "addresses": addresses, "qr": square(addresses[0]), "qr_address": addresses[0], "hub": hub},
+            addresses, hub)
+
+    def language(self, wish: str) -> AnyResponse:
+        """Remember the language, and go back to the page one came from."""
+        if wish not in i18n.LANGUAGES:
+            abort(404)
+        answer = redirect(local_address(request.args.get("next", "/")), 303)
+        answer.set_cookie(LANGUAGE_COOKIE, wish, max_age=LANGUAGE_AGE_S, samesite="Lax", httponly=True,
+                          secure=request.is_secure)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def error_page(self, template: str, values: dict[str, Any]) -> str:
+        """The page of an error."""
+        return pages.render(template, g.language, **{**self.common(), **values})
+
+    def blueprint(self) -> Blueprint:
+        """The addresses of the pages."""
+        routes = Blueprint("pages", __name__)
+        for address, view in (
+                ("/", self.today), ("/browse", self.browse), ("/search", self.search),
+                ("/p/<package>", self.lesson), ("/r/<package>/<resource>", self.resource),
+                ("/status", self.status), ("/help", self.help), ("/language/<wish>", self.language),
+                ("/static/<path:name>", static_file), ("/favicon.ico", favicon)):
+            routes.add_url_rule(address, view.__name__, view)
+        return routes
+
+
+def create_app(state: EdgeState, *, ask_status: Callable[[], Status], journal: Callable[[], Append]) -> Flask:
+    """The classroom's app: pages, and the addresses for programs. One for a process, for all its threads."""
+    app = Flask("teachpoint", static_folder=None, template_folder=None)
+    app.extensions[EXTENSION] = state
+    classroom = Classroom(state, ask_status, journal)
+    app.extensions["teachpoint-pages"] = classroom
+
+    @app.before_request
+    def choose_language() -> None:
+        g.language = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
+
+    protect(app, state)
+    errors.register(app, lambda: str(g.get("language", i18n.DEFAULT)), classroom.error_page)
+    app.register_blueprint(classroom.blueprint())
+    return app
+
+
+def of_each_subject(newest: Sequence[PackageRow], most: int) -> list[PackageRow]:
+    """The first `most`, taken from each subject in turn, so that one subject does not hide the others;
+    in the order of the timetable."""
+    by_subject: dict[str, list[PackageRow]] = {}
+    for package in newest:
+        by_subject.setdefault(package.subject, []).append(package)
+    turns = zip_longest(*(by_subject[subject] for subject in sorted(by_subject, key=subject_key)))
+    chosen = [package for turn in turns for package in turn if package][:most]
+    return sorted(chosen, key=lambda package: subject_key(package.subject))
+
+
+def tile(row: MenuRow, address: str) -> dict[str, Any]:
+    """A large button that leads to a grade or a subject."""
+    return {"name": row.name, "count": row.packages, "address": address, "colour": shown.colour(row.name),
+            "character": shown.character(row.name)}
+
+
+def place_of(package: PackageRow) -> list[tuple[str, str | None]]:
+    """The links above a lesson: its grade, its subject."""
+    trail: list[tuple[str, str | None]] = []
+    if package.grade:
+        trail.append((package.grade, shown.address("/browse", grade=package.grade)))
+    if package.subject:
+        trail.append((package.subject,
+                      shown.address("/browse", grade=package.grade, subject=package.subject)))
+    return trail
+
+
+def page_number() -> int:
+    """The page of a list that was asked for, from 1."""
+    number = request.args.get("page", 1, type=int)
+    return min(max(number, 1), 1_000_000)
+
+
+def local_address(wish: str) -> str:
+    """`wish`, if it is a page of this box; else the first page. Nothing here leads elsewhere."""
+    local = (wish.startswith("/") and not wish.startswith(("//", "/language/")) and "\\" not in wish
+             and wish.isprintable() and len(wish) < 2000)
+    return wish if local else "/"
+
+
+def static_file(name: str) -> Response:
+    """A style, a script, a picture of the pages."""
+    response = send_from_directory(pages.STATIC, name, max_age=STATIC_AGE_S)
+    if "v" in request.args:
+        response.headers["Cache-Control"] = f"public, max-age={STATIC_AGE_S}, immutable"
+    else:
+        response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def favicon() -> Response:
+    """What browsers ask for unasked."""
+    return send_from_directory(pages.STATIC, "icon.png", max_age=STATIC_AGE_S)
