@@ -419,4 +419,56 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Ask from the box, or send `Authorization: Bearer` with the token in {file} of the data folder."),
         "zh": ("指标只对本机或持有令牌者开放。", "请在盒子本机访问，或用数据目录中 {file} 的令牌发送 `Authorization: Bearer`。"),
     },
+    # the link
+    "sshd-stopped": {
+        "en": ("The hub's SSH server stopped: {reason}.",
+               "Boxes go on with what they have; it is started again by itself. `teachpoint doctor` may say why."),
+        "zh": ("中心端的 SSH 服务已停止：{reason}。", "盒子继续使用已有内容；服务会自动重启。可用 `teachpoint doctor` 查找原因。"),
+    },
+    "data-path-unusable": {
+        "en": ("The data folder {path} has a control character or % in its name.",
+               "Nothing was changed. Choose another folder with --data."),
+        "zh": ("数据目录 {path} 的名称含有控制字符或 %。", "没有任何改动。请用 --data 选择其他目录。"),
+    },
+    "hub-account-unusable": {
+        "en": ("Boxes could not log in to the account {user}: {reason}.",
+               "Nothing was started. Run the hub as the account that made it, with a usual shell."),
+        "zh": ("盒子无法登录账户 {user}：{reason}。", "服务没有启动。请以创建中心端的账户运行，并使用普通 shell。"),
+    },
+    "port-taken": {
+        "en": ("The port {port} of {host} is taken by another program.",
+               "Nothing was started. Stop that program, or choose another port."),
+        "zh": ("{host} 的端口 {port} 已被其他程序占用。", "服务没有启动。请停止该程序或选择其他端口。"),
+    },
+    "sync-running": {
+        "en": ("A sync of this box is already running ({path}).",
+               "Let it finish; `teachpoint box status` tells how far it is."),
+        "zh": ("该盒子正在同步（{path}）。", "请等待其完成；可用 `teachpoint box status` 查看进度。"),
+    },
+    "carrier-gone": {
+        "en": ("The folder or stick {path} can't be read: {reason}.",
+               "Nothing was lost. Plug it in again and repeat the sync; it goes on where it stopped."),
+        "zh": ("无法读取目录或 U 盘 {path}：{reason}。", "没有丢失内容。请重新插入后再次同步，会从断点继续。"),
+    },
+    "carrier-full": {
+        "en": ("There is no room left on {path}.",
+               "Nothing was lost: what did not fit waits here. Free some space on it and repeat the sync."),
+        "zh": ("{path} 空间不足。", "没有丢失内容，未写入的部分保留在本机。请清理空间后重新同步。"),
+    },
+    "hub-unreachable": {
+        "en": ("The hub can't be reached: {reason}.",
+               "Lessons work all the same; nothing was lost. The box tries again by itself when the line is back."),
+        "zh": ("无法连接中心端：{reason}。", "课程不受影响，没有丢失内容。线路恢复后盒子会自动重试。"),
+    },
+    "host-key-changed": {
+        "en": ("The machine that answers is not the hub of the pairing file: its key is another one ({reason}).",
+               "Nothing was sent to it. Ask the hub school; if the hub was made anew, pair again with a new file."),
+        "zh": ("应答的机器不是配对文件中的中心端：密钥不同（{reason}）。",
+               "没有向其发送任何内容。请联系中心学校；若中心端已重建，请用新的配对文件重新配对。"),
+    },
+    "key-refused": {
+        "en": ("The hub refuses this box's key ({reason}).",
+               "Lessons work all the same. The site was revoked or rekeyed: ask the hub school for a new pairing file."),
+        "zh": ("中心端拒绝了本盒子的密钥（{reason}）。", "课程不受影响。该教学点已被吊销或更换密钥，请向中心学校索取新的配对文件。"),
+    },
 }

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 
 import sh
 
+from sync.clock import SYSTEM
 from sync.errors import Broken
 
 _PR_SET_PDEATHSIG = 1
@@ -143,8 +145,17 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             self._process.signal(number)
 
-    def stop(self, patience_s: float = 5.0) -> None:
-        """Ask it to end; kill it and its children after `patience_s` seconds."""
+    def stop(self, patience_s: float = 5.0, *, whole_tree: bool = False) -> None:
+        """Ask it to end; kill it and its children after `patience_s` seconds.
+
+        `whole_tree` ends what it started as well, also where that left its process group (the
+        connections of an sshd).
+        """
+        with _Tree(self.pid if whole_tree and self.alive() else None) as tree:
+            self._stop(patience_s)
+            tree.stop(patience_s)
+
+    def _stop(self, patience_s: float) -> None:
         _signal(self._process, signal.SIGTERM)
         with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
             self._process.wait(timeout=patience_s)
@@ -152,6 +163,69 @@ class Service:
             _signal(self._process, signal.SIGKILL, group=True)
             with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
                 self._process.wait(timeout=patience_s)
+
+
+class _Tree:
+    """The descendants of a process, held by file descriptors: a number that was given to another
+    process meanwhile is never signalled."""
+
+    def __init__(self, root: int | None) -> None:
+        self._descriptors: list[int] = []
+        for pid in _descendants(root) if root is not None else ():
+            with contextlib.suppress(ProcessLookupError):
+                self._descriptors.append(os.pidfd_open(pid))
+
+    def __enter__(self) -> _Tree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def stop(self, patience_s: float) -> None:
+        """SIGTERM to all, SIGKILL to those still there after `patience_s` seconds."""
+        self._signal(signal.SIGTERM)
+        last = SYSTEM.monotonic() + patience_s
+        while (left_s := last - SYSTEM.monotonic()) > 0 and self._wait(left_s):
+            pass
+        self._signal(signal.SIGKILL)
+
+    def _wait(self, most_s: float) -> bool:
+        """Wait until one of those still running ends; is there any left?"""
+        poll = select.poll()
+        running = self._running()
+        for descriptor in running:
+            poll.register(descriptor, select.POLLIN)
+        return bool(running) and len(poll.poll(most_s * 1000)) < len(running)
+
+    def _running(self) -> list[int]:
+        poll = select.poll()
+        for descriptor in self._descriptors:
+            poll.register(descriptor, select.POLLIN)  # readable: the process has ended
+        ended = {descriptor for descriptor, _ in poll.poll(0)}
+        return [descriptor for descriptor in self._descriptors if descriptor not in ended]
+
+    def _signal(self, number: int) -> None:
+        for descriptor in self._running():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(descriptor, number)
+
+
+def _descendants(root: int) -> list[int]:
+    """The processes below `root` at this moment."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                # pid (name) state parent …; the name may hold anything, also spaces and brackets
+                parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(folder.name))
+    found, look_at = [], [root]
+    while look_at:
+        below = children.get(look_at.pop(), [])
+        found += below
+        look_at += below
+    return found
 
 
 class _Kept:

@@ -52,6 +52,11 @@ def unheard(_sha256: str) -> None:
     """Arrivals that nobody waits for."""
 
 
+def segments_first(paths: Sequence[str]) -> list[str]:
+    """Paths of an outbox in the order of sending: records never wait for a large upload."""
+    return sorted(paths, key=lambda path: (not path.startswith("segments/"), path))
+
+
 class Transport(Protocol):
     """A link that is open. Every method may raise Unreachable (`hub-unreachable`, `link-broken`,
     `carrier-gone`), Refused (`host-key-changed`, `key-refused`), NoRoom (`disk-full`), Broken, and
@@ -82,7 +87,13 @@ class Transport(Protocol):
         ...
 
     def push_outbox(self, outbox: Path, paths: Sequence[str], progress: Progress = silent) -> Moved:
-        """Copy `paths` (relative to `outbox`) to the site's inbox, each appearing there whole."""
+        """Copy `paths` (relative to `outbox`) to the site's inbox, each appearing there whole,
+        segments before objects. A path that is not there any more is passed over.
+
+        The same bytes under the same name are not sent again. Other bytes (a file that the other
+        side damaged; a cloned box) replace those there, whole, which is logged: what an inbox
+        holds is the sender's last word; what was ingested stays ingested (docs/format.md §6).
+        """
         ...
 
     def close(self) -> Moved:

@@ -235,6 +235,12 @@ class Outbox:
                 paths.append(object_path(sha256))
         return [path for path in paths if (self.folder / path).is_file()]
 
+    def records_in(self, paths: Sequence[str]) -> int:
+        """How many records the segments among these paths hold."""
+        numbers = [segment_number(path.rpartition("/")[2]) for path in paths]
+        return sum(row[0] for number in numbers if number is not None for row in self.database.execute(
+            "SELECT last_seq - first_seq + 1 FROM segment WHERE number = ?", [number]))
+
     def sent(self, paths: Sequence[str]) -> None:
         """The carrier has taken these (of `pending`) whole. Raises as `transaction`."""
         feeds = self._feeds_read()

@@ -1,0 +1,61 @@
+"""What is known of the hub: last contact, last failure, its time; settings of box.db."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlite_utils import Database
+
+from sync.box.journal import CLOCK_QUALITY
+from sync.box.setting import drop_setting, read_setting, write_setting
+from sync.clock import Clock
+from sync.errors import TeachpointError
+
+#: Settings: when this box last believed a feed (its own clock); the hub's newest signed time; the last
+#: failure as JSON (code, facts, at), gone after the next success.
+LAST_CONTACT, HUB_TIME, LAST_ERROR = "last_contact", "hub_time", "last_error"
+#: A box's clock is called good while it is within this of the hub's signed time, in seconds: a timestamp is
+#: signed anew at least once a day.
+GOOD_WITHIN_S = 2 * 86400
+
+
+def note_hub_time(database: Database, clock: Clock, hub_time: int) -> None:
+    """A feed was believed now; the hub's signed time says what the own clock is worth."""
+    write_setting(database, LAST_CONTACT, str(int(clock.now())))
+    write_setting(database, HUB_TIME, str(hub_time))
+    good = abs(clock.now() - hub_time) <= GOOD_WITHIN_S
+    write_setting(database, CLOCK_QUALITY, "hub" if good else "wrong")
+
+
+def note_failure(database: Database, clock: Clock, error: TeachpointError) -> None:
+    """Keep why the last sync failed; the time stays that of the first of equal failures."""
+    known = last_error(database)
+    facts = {name: str(value) for name, value in error.facts.items()}
+    if known is None or (known["code"], known["facts"]) != (error.code, facts):
+        kept = {"code": error.code, "facts": facts, "at": int(clock.now())}
+        write_setting(database, LAST_ERROR, json.dumps(kept, ensure_ascii=False, sort_keys=True))
+
+
+def note_success(database: Database) -> None:
+    """The last sync went through."""
+    drop_setting(database, LAST_ERROR)
+
+
+def last_error(database: Database) -> dict[str, Any] | None:
+    """The last failure: code, facts, at (seconds since 1970); None after a success."""
+    text = read_setting(database, LAST_ERROR)
+    found: dict[str, Any] | None = json.loads(text) if text else None
+    return found
+
+
+def last_contact(database: Database) -> int | None:
+    """When this box last believed a feed, by its own clock; None if never."""
+    text = read_setting(database, LAST_CONTACT)
+    return int(text) if text else None
+
+
+def hub_time(database: Database) -> int | None:
+    """The hub's newest signed time, seconds since 1970; None if never."""
+    text = read_setting(database, HUB_TIME)
+    return int(text) if text else None

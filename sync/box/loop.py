@@ -1,0 +1,135 @@
+"""When to sync: a thread that keeps the box and its hub in step while `box serve` runs.
+
+While the hub cannot be reached, only its port is knocked at, every few seconds (one small packet); the sync
+begins at the first answer. After other failures the waits grow. After a success it asks again every
+`POLL_S`, and at once when woken (an upload).
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from sync.box import contact
+from sync.box.session import sync_once
+from sync.box.state import Box, open_box
+from sync.clock import SYSTEM, Clock
+from sync.errors import TeachpointError, Unreachable
+from sync.logs import log
+from sync.pairing import Pairing
+from sync.transport import Transport
+
+#: Between two syncs that found the hub, in seconds; a poll that finds nothing new costs about 3 KB.
+POLL_S = 30.0
+#: Between two knocks at a hub that does not answer, in seconds.
+KNOCK_S = 5.0
+#: The first and the longest wait after a failure of another kind, in seconds.
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0
+#: Each wait is changed by up to this share, so that a hub that comes back is not asked by all at once.
+JITTER = 0.2
+#: How long a knock waits for an answer, in seconds: two round trips of a bad satellite line.
+KNOCK_TIMEOUT_S = 4.0
+
+Connect = Callable[[Box], Transport]
+Knock = Callable[[Pairing], bool]
+
+
+def knock(pairing: Pairing) -> bool:
+    """Does anything answer at one of the hub's addresses?"""
+    for address in pairing.hub.addresses:
+        try:
+            with socket.create_connection((address, pairing.hub.ssh_port), KNOCK_TIMEOUT_S):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+class Rhythm:
+    """How long to wait after what. No I/O, no clock: a state machine of its own."""
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._failures = 0
+        #: Knock before the next sync: the hub did not answer last time.
+        self.silent = False
+
+    def synced(self) -> float:
+        """A sync went through; the wait in seconds."""
+        self._failures, self.silent = 0, False
+        return self._jittered(POLL_S)
+
+    def unanswered(self) -> float:
+        """The hub did not answer; the wait until the next knock, in seconds."""
+        self.silent = True
+        return self._jittered(KNOCK_S)
+
+    def failed(self, error: TeachpointError) -> float:
+        """A sync failed; the wait in seconds."""
+        if isinstance(error, Unreachable) and error.code == "hub-unreachable":
+            return self.unanswered()
+        self.silent = False
+        wait_s = min(FIRST_WAIT_S * 2.0 ** min(self._failures, 10), LONGEST_WAIT_S)
+        self._failures += 1
+        return self._jittered(wait_s)
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (1 + JITTER * (2 * self._chance() - 1))
+
+
+class SyncLoop:
+    """The thread. `start`, `wake`, `stop`; it opens the box for itself."""
+
+    def __init__(self, data: Path, connect: Connect, *, knocks: Knock = knock, clock: Clock = SYSTEM) -> None:
+        self._data, self._connect, self._knock, self._clock = data, connect, knocks, clock
+        self._rhythm = Rhythm()
+        self._awake = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sync-loop", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a sync at once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to sync: do not wait any longer."""
+        self._awake.set()
+
+    def stop(self, patience_s: float = 10.0) -> None:
+        """Ask it to end; a sync that is under way is left to be cut off with the process."""
+        self._ending.set()
+        self._awake.set()
+        self._thread.join(patience_s)
+
+    def _run(self) -> None:
+        box: Box | None = None
+        while not self._ending.is_set():
+            self._awake.clear()
+            try:
+                box = box or open_box(self._data, self._clock)
+                wait_s = self.turn(box)
+            except TeachpointError as error:
+                box = None
+                log("box.loop").error("sync-impossible", code=error.code)
+                wait_s = self._rhythm.failed(error)
+            except Exception as error:  # the classroom goes on whatever happens to one sync
+                box = None
+                log("box.loop").error("sync-broke", exc_info=error)
+                wait_s = LONGEST_WAIT_S
+            self._awake.wait(wait_s)
+
+    def turn(self, box: Box) -> float:
+        """One knock or sync; how long to wait then, in seconds."""
+        if self._rhythm.silent and not self._knock(box.pairing):
+            return self._rhythm.unanswered()
+        try:
+            sync_once(box, self._connect(box))
+        except TeachpointError as error:
+            if error.code == "sync-running":
+                return self._rhythm.synced()
+            contact.note_failure(box.database, box.clock, error)
+            return self._rhythm.failed(error)
+        return self._rhythm.synced()

@@ -1,0 +1,309 @@
+"""One whole sync, whatever the link: records up, the feed down, what is lacking, records up again.
+
+    push outbox → fetch feed → believe → acknowledge, assign → manifests → objects, batch by batch,
+    each verified and shown as it comes → push what happened meanwhile
+
+A sync may be cut off anywhere and at any time: what arrived stays in `staging`, what is verified in the
+library, what is believed in `trusted`; the next sync goes on from there (docs/sync.md). One at a time for
+each box, by the lock `run/sync.lock`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sync import plan as planning
+from sync.box import contact, trusted
+from sync.box.journal import Journal
+from sync.box.outbox import Outbox
+from sync.box.problems import clear_problem, set_problem
+from sync.box.shelf import Shelf
+from sync.box.state import Box
+from sync.canonical import is_sha256
+from sync.durable import make_folder, sweep_temporary
+from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
+from sync.file_lock import HeldByAnother, exclusive
+from sync.logs import log
+from sync.transport import Moved, Transport, Wanted
+from sync.trust import Believed, believe
+
+#: Room that a sync leaves free, in bytes: for the journal, the database and the search index.
+RESERVE_BYTES = 64 * 1024 * 1024
+#: On a small disk the reserve is this share of it.
+RESERVE_SHARE = 1 / 16
+#: Files (inodes) that a sync leaves free.
+RESERVE_FILES = 1000
+#: Objects taken in together while a batch runs: so often at most is a folder flushed for few of them.
+ADOPT_TOGETHER = 64
+#: … or after so many seconds, so that a resource is shown soon after its last byte.
+ADOPT_AFTER_S = 1.0
+#: How often an object whose bytes are wrong or that the hub does not have is asked for in one sync.
+MOST_TRIES = 2
+#: How often a feed that was copied while the hub wrote it is fetched again.
+FEED_TRIES = 3
+
+#: Told the bytes done so far and those to do in all, of objects.
+Watch = Callable[[int, int], None]
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass
+class SyncReport:
+    """What a sync did (CONTRACT, `box sync --json`). `packages`: how many became whole; `objects`: how
+    many came in; `records_up`: sent in segments; `records_down`: of ours that the hub newly confirmed;
+    `left`: bytes still lacking."""
+
+    ok: bool
+    transport: str
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    objects: int = 0
+    packages: int = 0
+    records_up: int = 0
+    records_down: int = 0
+    seconds: float = 0.0
+    left: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """As CONTRACT names it."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
+
+def sync_once(box: Box, transport: Transport, watch: Watch = unwatched) -> SyncReport:
+    """One whole sync over an open link; the link is closed at its end.
+
+    Raises Unreachable, Refused (`feed-…`, `host-key-changed`, `key-refused`), Broken (`sync-running`, …) and
+    NoRoom `disk-full` (all that fits was fetched); what was done until then stays done. The outcome is
+    also kept for `box status`.
+    """
+    make_folder(box.layout.run, 0o700)
+    try:
+        with exclusive(box.layout.run / "sync.lock"):
+            return _Session(box, transport, watch).run()
+    except HeldByAnother:
+        raise Broken("sync-running", path=box.layout.data) from None
+
+
+class _Session:
+    """A running sync."""
+
+    def __init__(self, box: Box, transport: Transport, watch: Watch) -> None:
+        self._box, self._transport, self._watch = box, transport, watch
+        self._journal = Journal(box.database, box.clock)
+        self._outbox = Outbox(box.layout, box.database, self._journal, box.pairing, box.box_id, box.clock)
+        self._shelf = Shelf(box.database, box.store, self._journal, box.clock)
+        self._report = SyncReport(ok=False, transport=transport.name)
+        self._moved = Moved()
+        self._failed: dict[str, int] = {}
+        self._done_bytes = self._total_bytes = 0
+
+    def run(self) -> SyncReport:
+        began = self._box.clock.monotonic()
+        log("box.sync").debug("sync-begun", transport=self._transport.name)
+        try:
+            self._steps()
+        except TeachpointError as error:
+            self._close()
+            contact.note_failure(self._box.database, self._box.clock, error)
+            log("box.sync").warning("sync-failed", code=error.code, left=self._report.left)
+            raise
+        except BaseException:
+            self._close()
+            raise
+        self._close()
+        self._report.seconds = self._box.clock.monotonic() - began
+        self._report.ok = True
+        contact.note_success(self._box.database)
+        log("box.sync").info("synced", **self._report.as_json())
+        return self._report
+
+    def _steps(self) -> None:
+        self._sweep()
+        self._push()
+        believed = self._believe()
+        contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
+        self._report.records_down = self._outbox.acknowledge(believed.acks)
+        self._shelf.assign(believed.desired)
+        self._fetch_manifests()
+        self._shelf.settle()
+        no_room = self._fetch_objects()
+        self._push()
+        if no_room is not None:
+            set_problem(self._journal, no_room)
+            raise no_room
+        clear_problem(self._journal, "disk-full")
+
+    def _sweep(self) -> None:
+        make_folder(self._box.layout.staging, 0o700)
+        make_folder(self._box.layout.feed, 0o700)
+        sweep_temporary(self._box.layout.staging)
+        sweep_temporary(self._box.layout.feed)
+        self._box.store.sweep()
+        self._outbox.sweep()
+
+    def _close(self) -> None:
+        try:
+            self._moved += self._transport.close()
+        finally:
+            self._report.received_bytes = self._moved.received_bytes
+            self._report.sent_bytes = self._moved.sent_bytes
+
+    # -- up -------------------------------------------------------------------------------------
+
+    def _push(self) -> None:
+        """Send the records that no segment holds yet, and what else waits. A full disk stops no sync:
+        what cannot be cut now waits in the journal."""
+        try:
+            self._outbox.cut()
+        except NoRoom as error:
+            set_problem(self._journal, error)
+        paths = self._outbox.pending()
+        if not paths:
+            return
+        before = self._outbox.records_in(paths)
+        self._moved += self._transport.push_outbox(self._box.layout.outbox, paths)
+        self._outbox.sent(paths)
+        self._report.records_up += before
+
+    # -- down -----------------------------------------------------------------------------------
+
+    def _believe(self) -> Believed:
+        layout, pairing = self._box.layout, self._box.pairing
+        known = trusted.load(layout, pairing)
+        for attempt in range(1, FEED_TRIES + 1):
+            self._moved += self._transport.fetch_feed(layout.feed)
+            try:
+                believed = believe(pairing.site, known, trusted.read_feed(layout.feed))
+            except Refused as error:
+                # A copy made while the hub wrote is torn; the next one is whole.
+                if error.code in ("feed-incomplete", "feed-mixed") and attempt < FEED_TRIES:
+                    continue
+                set_problem(self._journal, error)
+                raise
+            if believed.changed:
+                trusted.save(layout, believed.trusted)
+            self._clear_feed_problems()
+            return believed
+        raise AssertionError("the last attempt returns or raises")
+
+    def _clear_feed_problems(self) -> None:
+        rows = self._box.database.execute("SELECT code FROM problem WHERE code LIKE 'feed-%'").fetchall()
+        for (code,) in rows:
+            clear_problem(self._journal, code)
+
+    def _fetch_manifests(self) -> None:
+        missing = self._shelf.manifests_missing()
+        if missing:
+            self._fetch(missing)
+
+    def _fetch_objects(self) -> NoRoom | None:
+        """Fetch what is lacking, in the order of the plan; the error of what there is no room for."""
+        while units := self._shelf.units():
+            staged = self._staged()
+            self._forget_unneeded(units, staged)
+            given_up = [name for name, tries in self._failed.items() if tries >= MOST_TRIES]
+            plan = planning.plan(units, staged, self._room(), without=given_up)
+            self._report.left = planning.bytes_left(units, staged)
+            if not plan.batches:
+                return self._told(plan, given_up)
+            self._total_bytes = self._done_bytes + plan.bytes
+            for batch in plan.batches:
+                self._fetch(batch.objects)
+            self._report.left = planning.bytes_left(self._shelf.units(), self._staged())
+        self._forget_unneeded([], self._staged())
+        clear_problem(self._journal, "object-missing")
+        self._report.left = 0
+        return None
+
+    def _told(self, plan: planning.Plan, given_up: list[str]) -> NoRoom | None:
+        if given_up:
+            set_problem(self._journal, Refused("object-missing", sha256=given_up[0]))
+        else:
+            clear_problem(self._journal, "object-missing")
+        if plan.left_out:
+            return NoRoom("disk-full", path=self._box.layout.library)
+        return None
+
+    def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted]) -> None:
+        """Fetch these objects in one call of the transport; take in each soon after it has come."""
+        arrived: list[str] = []
+        last = self._box.clock.monotonic()
+        before = self._done_bytes
+
+        def come(name: str) -> None:
+            nonlocal last
+            arrived.append(name)
+            now = self._box.clock.monotonic()
+            if len(arrived) >= ADOPT_TOGETHER or now - last >= ADOPT_AFTER_S:
+                self._take_in(arrived)
+                last = self._box.clock.monotonic()
+
+        def progress(done: int) -> None:
+            self._watch(before + done, self._total_bytes)
+
+        staging = self._box.layout.staging
+        try:
+            self._moved += self._transport.fetch_objects(objects, staging, progress, come)
+        finally:
+            self._take_in(arrived)
+        self._done_bytes = before + sum(one.size for one in objects)
+        for one in objects:
+            if not self._box.store.has(one.sha256):
+                self._failed[one.sha256] = self._failed.get(one.sha256, 0) + 1
+
+    def _take_in(self, arrived: list[str]) -> None:
+        """Verify what has come, store it durably, then tell the catalogue. Wrong bytes are dropped."""
+        if not arrived:
+            return
+        names, wrong = self._box.store.adopt(
+            [(self._box.layout.staging / name, name) for name in arrived])
+        arrived.clear()
+        for file in wrong:
+            log("box.sync").warning("wrong-bytes", sha256=file.name)
+            file.unlink(missing_ok=True)
+        self._report.objects += len(names)
+        self._report.packages += self._shelf.stored(names)
+
+    # -- staging and room -----------------------------------------------------------------------
+
+    def _staged(self) -> dict[str, int]:
+        """Bytes of each object that lie in staging."""
+        return {path.name: path.stat().st_size for path in _objects(self._box.layout.staging)}
+
+    def _forget_unneeded(self, units: list[planning.Unit], staged: dict[str, int]) -> None:
+        """Drop partial bytes of what nothing needs any more, and what is whole by size but was wrong."""
+        sizes = {wanted.sha256: wanted.size for unit in units for wanted in unit.lacks}
+        for name in list(staged):
+            if name not in sizes or staged[name] > sizes[name]:
+                (self._box.layout.staging / name).unlink(missing_ok=True)
+                del staged[name]
+
+    def _room(self) -> planning.Room:
+        disk = os.statvfs(self._box.layout.library)
+        total = disk.f_blocks * disk.f_frsize
+        reserve = min(RESERVE_BYTES, int(total * RESERVE_SHARE))
+        files = disk.f_favail - RESERVE_FILES if disk.f_files else 2**62
+        return planning.Room(max(disk.f_bavail * disk.f_frsize - reserve, 0), max(files, 0))
+
+
+def _objects(staging: Path) -> Iterator[Path]:
+    for path in staging.iterdir() if staging.is_dir() else ():
+        if is_sha256(path.name) and path.is_file():
+            yield path
+
+
+@contextmanager
+def noted(box: Box) -> Iterator[None]:
+    """For what fails before a session begins (no link): keep the outcome for `box status` all the same."""
+    try:
+        yield
+    except (Unreachable, Refused) as error:
+        contact.note_failure(box.database, box.clock, error)
+        raise

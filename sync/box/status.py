@@ -1,0 +1,53 @@
+"""How the box is doing, as `box status --json` and the API tell it. Reads only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+from sync.box import contact
+from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
+from sync.box.setting import read_setting
+from sync.box.shelf import Shelf
+from sync.box.state import Box
+from sync.errors import TeachpointError
+from sync.version import VERSION
+
+
+def box_status(box: Box) -> dict[str, Any]:
+    """The facts: times in seconds since 1970, sizes in bytes (docs/api.md)."""
+    database = box.database
+    journal = Journal(database, box.clock)
+    partial = Shelf(database, box.store, journal, box.clock).progress()
+    disk = shutil.disk_usage(box.layout.data)
+    assigned = database.execute("SELECT count(*) FROM assigned").fetchone()[0]
+    complete = database.execute("SELECT count(*) FROM package WHERE complete = 1").fetchone()[0]
+    waiting = database.execute("SELECT count(*) FROM upload WHERE acknowledged = 0").fetchone()[0]
+    error = contact.last_error(database)
+    return {
+        "site": box.pairing.site,
+        "name": box.pairing.name,
+        "box": box.box_id,
+        "version": VERSION,
+        "hub": {
+            "name": box.pairing.hub.name,
+            "last_contact": contact.last_contact(database),
+            "hub_time": contact.hub_time(database),
+            "last_error": _in_words(error["code"], error["facts"]) if error else None,
+        },
+        "packages": {"assigned": assigned, "complete": complete, "partial": partial},
+        "bytes_left": sum(int(str(one["left"])) for one in partial),
+        "disk": {"free": disk.free, "total": disk.total},
+        "journal": {"last_seq": journal.last_seq(), "unacknowledged": journal.unacknowledged()},
+        "uploads": {"waiting": waiting},
+        "clock": {"now": int(box.clock.now()),
+                  "quality": read_setting(database, CLOCK_QUALITY, UNKNOWN_QUALITY)},
+        "problems": [{**_in_words(code, json.loads(facts)), "since": since} for code, facts, since in
+                     database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")],
+    }
+
+
+def _in_words(code: str, facts: dict[str, Any]) -> dict[str, Any]:
+    known = TeachpointError(code, **facts)
+    return {"code": code, "message": known.message(), "advice": known.advice(), "facts": facts}
