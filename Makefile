@@ -15,7 +15,7 @@ test: check
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --skip-covered --show-missing=false
+	$(BIN)/coverage report --skip-covered
 
 check: $(VENV)/.installed $(VENV)/.test-tools
 	$(BIN)/ruff check .
