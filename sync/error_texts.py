@@ -471,4 +471,23 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Lessons work all the same. The site was revoked or rekeyed: ask the hub school for a new pairing file."),
         "zh": ("中心端拒绝了本盒子的密钥（{reason}）。", "课程不受影响。该教学点已被吊销或更换密钥，请向中心学校索取新的配对文件。"),
     },
+    "link-broken": {
+        "en": ("The link to {hub} broke: {reason}.",
+               "Nothing was lost. What has arrived stays; the next sync goes on from there by itself."),
+        "zh": ("与 {hub} 的连接中断：{reason}。", "没有丢失内容。已到达的部分会保留，下次同步自动从断点继续。"),
+    },
+    "hub-refuses": {
+        "en": ("{hub} refuses what this box asked: {reason}.",
+               "Nothing was changed. Bring box and hub to the same version of teachpoint, then try again."),
+        "zh": ("{hub} 拒绝了盒子的请求：{reason}。", "没有任何改动。请把盒子和中心端升级到同一版本后重试。"),
+    },
+    "hub-disk-full": {
+        "en": ("There is no room left at {hub} for what this box sends.",
+               "Nothing was lost: it waits here. Tell the hub school to free some space."),
+        "zh": ("{hub} 的磁盘已满，无法接收盒子上传的内容。", "没有丢失内容，全部保留在本机。请通知中心学校清理空间。"),
+    },
+    "sync-once": {
+        "en": ("`box sync` does one sync and ends: say --once.", "To sync again and again, run `teachpoint box serve`."),
+        "zh": ("`box sync` 只同步一次：请加上 --once。", "如需持续同步，请运行 `teachpoint box serve`。"),
+    },
 }

@@ -2,9 +2,151 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.text import Text
+
+from sync.box.journal import Journal
+from sync.box.rsync_ssh import RsyncSsh
+from sync.box.session import noted, sync_once
+from sync.box.shelf import Shelf
+from sync.box.state import Box, init_box, open_box
+from sync.box.status import box_status
+from sync.clock import iso
+from sync.command_line import data_option, json_option, show, transfer_progress
+from sync.directory import Directory
+from sync.errors import Misused
+from sync.fsck import Version, advice, check_library
+from sync.transport import Transport
 
 
 @click.group()
 def box() -> None:
     """The box at a teaching point: pair, sync, serve."""
+
+
+@box.command()
+@click.option("--pairing", "pairing", required=True, type=click.Path(path_type=Path), metavar="FILE.toml",
+              help="The site's pairing file, from `teachpoint hub site add`.")
+@data_option
+@json_option
+def init(pairing: Path, data: Path, as_json: bool) -> None:
+    """Make this machine the box of the site that the pairing file names.
+
+    \b
+    Example:
+      teachpoint box init --pairing qingshan.toml --data /var/lib/teachpoint
+    """
+    made = init_box(data, pairing)
+    facts = {"site": made.pairing.site, "name": made.pairing.name, "box": made.box_id}
+    show(facts, as_json, lambda console: console.print(
+        f"This is the box of {made.pairing.name} ({made.pairing.site}).\n"
+        f"Delete your copy of {pairing}: it holds secrets. Next: teachpoint box serve", markup=False))
+
+
+@box.command()
+@click.option("--once", is_flag=True, help="One whole sync now; `box serve` syncs by itself.")
+@click.option("--from", "stick", type=click.Path(path_type=Path), metavar="STICK",
+              help="Sync with the tree on this stick instead of over the line, in both directions.")
+@data_option
+@json_option
+def sync(once: bool, stick: Path | None, data: Path, as_json: bool) -> None:
+    """Sync with the hub: records and uploads up, packages down.
+
+    \b
+    Exit statuses: 0 all is here, 3 refused, 4 the hub can't be reached, 5 no room for all of it.
+    Cut off at any time, the next sync goes on where this one stopped.
+
+    \b
+    Examples:
+      teachpoint box sync --once --data /var/lib/teachpoint
+      teachpoint box sync --once --from /media/stick --json
+    """
+    if not once:
+        raise Misused("sync-once")
+    opened = open_box(data)
+    with noted(opened), transfer_progress("sync") as told:
+        report = sync_once(opened, _link(opened, stick), lambda done, _total: told(done))
+    facts = report.as_json()
+    show(facts, as_json, lambda console: _tell_sync(console, facts))
+
+
+def _link(opened: Box, stick: Path | None) -> Transport:
+    if stick is not None:
+        return Directory(stick, opened.pairing.site)
+    return RsyncSsh(opened.pairing, opened.layout.run)
+
+
+def _tell_sync(console: Console, facts: dict[str, Any]) -> None:
+    console.print(
+        f"Synced in {facts['seconds']:.1f} s: {decimal(facts['received_bytes'])} came, "
+        f"{decimal(facts['sent_bytes'])} went.\n{facts['objects']} objects, {facts['packages']} packages "
+        f"became whole; {facts['records_up']} records sent, {facts['records_down']} confirmed by the hub.",
+        markup=False)
+
+
+@box.command()
+@data_option
+@json_option
+def status(data: Path, as_json: bool) -> None:
+    """How this box is doing: the hub, packages, room, journal, problems.
+
+    \b
+    Example:
+      teachpoint box status --data /var/lib/teachpoint --json
+    """
+    facts = box_status(open_box(data))
+    show(facts, as_json, lambda console: _tell_status(console, facts))
+
+
+def _tell_status(console: Console, facts: dict[str, Any]) -> None:
+    hub, packages = facts["hub"], facts["packages"]
+    contact = iso(hub["last_contact"]) if hub["last_contact"] else "never"
+    lines = [
+        f"{facts['name']} ({facts['site']}), teachpoint {facts['version']}",
+        f"hub       {hub['name']}, last contact {contact}",
+        f"packages  {packages['complete']} whole of {packages['assigned']} assigned, "
+        f"{decimal(facts['bytes_left'])} to come",
+        f"room      {decimal(facts['disk']['free'])} of {decimal(facts['disk']['total'])}",
+        f"journal   {facts['journal']['unacknowledged']} records not yet confirmed by the hub, "
+        f"{facts['uploads']['waiting']} uploads waiting",
+        f"clock     {iso(facts['clock']['now'])} ({facts['clock']['quality']})",
+    ]
+    lines += [f"  coming  {one['name']}: {decimal(one['left'])} of {decimal(one['bytes'])} left"
+              for one in packages["partial"]]
+    console.print(Text("\n".join(lines)))
+    for problem in [hub["last_error"], *facts["problems"]]:
+        if problem is not None:
+            console.print(Text(f"{problem['message']}\n{problem['advice']} [{problem['code']}]", "yellow"))
+
+
+@box.command()
+@data_option
+@json_option
+def fsck(data: Path, as_json: bool) -> None:
+    """Read every stored file again; set damaged ones aside, so that the next sync fetches them anew.
+
+    \b
+    Exit statuses: 0 all is whole, 1 something was damaged.
+
+    \b
+    Example:
+      teachpoint box fsck --data /var/lib/teachpoint
+    """
+    opened = open_box(data)
+    shelf = Shelf(opened.database, opened.store, Journal(opened.database, opened.clock), opened.clock)
+    versions = [Version(*row) for row in opened.database.execute(
+        "SELECT id, version, manifest FROM package WHERE complete = 1 ORDER BY id")]
+    with transfer_progress("reading the library") as progress:
+        found = check_library(opened.store, versions, progress)
+    resources = shelf.lost([*found.damaged, *found.missing])
+    lines = advice(found, "The next sync fetches again what is lacking.")
+    show({**found.as_json(), "resources": resources}, as_json,
+         lambda console: console.print("\n".join(lines), markup=False, soft_wrap=True))
+    if not found.whole:
+        sys.exit(1)

@@ -17,6 +17,7 @@ from sync.errors import Refused
 from sync.hub import keys, roots
 from sync.hub.feed import feed_lock, hub_time, write_feed
 from sync.hub.settings import Hub, check_name
+from sync.hub.sshd import write_authorized_keys
 from sync.layout import SITE_NAME
 from sync.pairing import HubPart, KeyPart, Pairing, SealPart, TrustPart
 
@@ -65,6 +66,7 @@ def add_site(hub: Hub, site: str, name: str, *,
         make_folder(hub.layout.inbox(site), 0o700)
         deliver(pairing)
     write_feed(hub, site)
+    write_authorized_keys(hub)
     return pairing
 
 
@@ -90,6 +92,7 @@ def revoke_site(hub: Hub, site: str) -> None:
         get_site(hub, site)
         hub.database.execute("UPDATE site SET revoked = ? WHERE site = ? AND revoked IS NULL",
                              [hub.clock.now(), site])
+    write_authorized_keys(hub)
 
 
 def renew_feed_key(hub: Hub, site: str) -> None:
@@ -121,6 +124,7 @@ def rekey_site(hub: Hub, site: str, *, deliver: Callable[[Pairing], None] = nobo
             [ssh_public, journal_public, site])
         deliver(pairing)
     write_feed(hub, site)
+    write_authorized_keys(hub)
     return pairing
 
 

@@ -112,14 +112,14 @@ incoming chmod = D700,F600
 [feed]
 path = {feed}
 read only = yes
-refuse options = * !recursive !times !checksum !timeout {compress}
+refuse options = * !stats !recursive !times !checksum !timeout {compress}
 
 [library]
 path = {library}
 read only = yes
 pre-xfer exec = case "$RSYNC_REQUEST" in library|library/) ;; *) exit 1;; esac
-refuse options = * !append !partial !inplace !no-relative !files-from !from0 !size-only !timeout !bwlimit \
-!ignore-times !whole-file !no-whole-file !no-W {compress}
+refuse options = * !stats !append !partial !inplace !no-relative !files-from !from0 !size-only !timeout \
+!bwlimit !ignore-times !whole-file !no-whole-file !no-W {compress}
 
 [inbox]
 path = {inbox}
@@ -127,7 +127,8 @@ read only = no
 write only = yes
 filter = + .tmp-partial/ + /segments/ + /segments/*/ + /segments/*/*.segment + /objects/ + /objects/??/ \
 + /objects/??/{hexadecimal} + /objects/??/.tmp-partial/{hexadecimal} - *
-refuse options = * !times !relative !checksum !ignore-times !partial !partial-dir !fsync !timeout {compress}
+refuse options = * !stats !times !relative !checksum !ignore-times !partial !partial-dir !fsync !timeout \
+{compress}
 """
 _COMPRESS = "!compress !compress-level !compress-choice !new-compress !old-compress !skip-compress"
 
