@@ -41,6 +41,17 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")(function)
 
 
+def host_and_port(_context: click.Context, parameter: click.Parameter,
+                  value: str | None) -> tuple[str, int] | None:
+    """A click callback: `HOST:PORT` as a pair; IPv6 addresses in brackets. None stays None."""
+    if value is None:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, like 127.0.0.1:8100", param=parameter)
+    return host.strip("[]"), int(port)
+
+
 def show(value: Any, as_json: bool, people: Callable[[Console], None]) -> None:
     """Print `value` as JSON, or let `people` print it for a person."""
     if as_json:

@@ -490,4 +490,62 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("`box sync` does one sync and ends: say --once.", "To sync again and again, run `teachpoint box serve`."),
         "zh": ("`box sync` 只同步一次：请加上 --once。", "如需持续同步，请运行 `teachpoint box serve`。"),
     },
+    "hub-running": {
+        "en": ("`hub serve` is already running on {path}.",
+               "Nothing was started. Stop the other one, or name another folder with --data."),
+        "zh": ("{path} 上已有 `hub serve` 在运行。", "服务没有启动。请先停止另一个，或用 --data 指定其他目录。"),
+    },
+    # taking in
+    "segment-conflict": {
+        "en": ("Segment {number} of the box {box} came with two contents: two boxes have one identity.",
+               "The first stays, the other was set aside in refused/. Pair the cloned box anew (`hub site rekey`)."),
+        "zh": ("盒子 {box} 的第 {number} 段日志有两种内容：两台盒子身份相同。",
+               "先到的保留，后到的已移入 refused/。请为克隆的盒子重新配对（`hub site rekey`）。"),
+    },
+    "segment-misplaced": {
+        "en": ("A segment says it is number {number} of the box {box} of {site}, but lies elsewhere.",
+               "It was set aside in refused/ and nothing of it was taken."),
+        "zh": ("一段日志自称属于 {site} 盒子 {box} 的第 {number} 段，但位置不符。", "已移入 refused/，其内容未被接收。"),
+    },
+    "segment-gap": {
+        "en": ("Of the box {box} segment {number} is missing; {later} is here already.",
+               "Nothing is lost: what came later waits. The box sends it again by itself, or bring its stick."),
+        "zh": ("盒子 {box} 缺少第 {number} 段日志，而第 {later} 段已到。", "没有丢失内容，后面的会等待。盒子会自动重发，也可用 U 盘带来。"),
+    },
+    "inbox-junk": {
+        "en": ("{path} is nothing a box sends: {reason}.", "It was removed and nothing of it was taken."),
+        "zh": ("{path} 不是盒子会发送的内容：{reason}。", "已删除，其内容未被接收。"),
+    },
+    "inbox-limit": {
+        "en": ("The inbox of {site} holds more than one box can send: {reason}.",
+               "The rest waits for the next round. If it goes on, look at that box; `hub site revoke` shuts it out."),
+        "zh": ("{site} 的收件箱内容超过一台盒子可能发送的量：{reason}。",
+               "其余的下一轮再处理。若持续发生，请检查该盒子；`hub site revoke` 可将其拒之门外。"),
+    },
+    "inbox-unreadable": {
+        "en": ("The inbox of {site} can't be read: {reason}.",
+               "Other sites are not affected. Look at the disk and at who owns the data folder."),
+        "zh": ("无法读取 {site} 的收件箱：{reason}。", "其他教学点不受影响。请检查磁盘和数据目录的所有者。"),
+    },
+    "ingest-running": {
+        "en": ("Another program is taking in what the sites sent ({path}).", "Let it finish, then try again."),
+        "zh": ("另一个程序正在接收各教学点的内容（{path}）。", "请等待其完成后重试。"),
+    },
+    "stick-without-inbox": {
+        "en": ("There is no inbox on {path}.", "Nothing was changed. Use the stick that a box has filled."),
+        "zh": ("{path} 上没有收件箱。", "没有任何改动。请使用盒子写入过的 U 盘。"),
+    },
+    "upload-damaged": {
+        "en": ("The uploaded file {sha256} came damaged: {reason}.",
+               "It was removed; the box still has it and sends it again."),
+        "zh": ("上传的文件 {sha256} 已损坏：{reason}。", "已删除；盒子仍保留原件，会重新发送。"),
+    },
+    "upload-unknown": {
+        "en": ("No teacher sent a file {sha256}.", "`teachpoint hub uploads` lists what was sent."),
+        "zh": ("没有老师上传过文件 {sha256}。", "`teachpoint hub uploads` 可列出已上传的文件。"),
+    },
+    "file-exists": {
+        "en": ("{path} is there already.", "It was not overwritten. Name another file."),
+        "zh": ("{path} 已存在。", "未覆盖该文件。请指定其他文件名。"),
+    },
 }

@@ -42,6 +42,7 @@ class HubLayout:
         self.library = data / "library"
         self.feeds = data / "feed"
         self.inboxes = data / "inbox"
+        self.intake = data / "intake"      # what was taken out of inboxes and is being looked at
         self.keys = data / "keys"          # 0700: TUF keys, seal identity, site keys
         self.ssh = data / "ssh"            # sshd and rsyncd configuration, host key
         self.run = data / "run"            # sockets and pid files; empty after a start

@@ -20,7 +20,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
@@ -60,6 +59,7 @@ from sync.segment import (
     segment_name,
     segment_number,
 )
+from sync.text import file_name, one_line
 
 #: Most records in a segment of ours, and most bytes of their lines. Small, so that on a line of
 #: 64 kbit/s one arrives whole within seconds (256 KiB pack to about 25 KB) and is never sent again.
@@ -79,9 +79,6 @@ CHUNK_BYTES = 1024 * 1024
 
 #: Setting: how many feeds were read while something sent was not acknowledged.
 FEEDS_READ = "outbox_feeds_read"
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
 
 class Outbox:
     """The outbox of one box. One for each thread, as the database."""
@@ -171,9 +168,9 @@ class Outbox:
                 with self._begun(temporary) as copy:
                     sha256, size = _copy(source, copy, file)
                     upload = Upload(
-                        sha256=sha256, size=size, name=clean_name(name), title=_clean(title, 1000),
-                        about=_clean(about, 1000), educationalLevel=_clean(educationalLevel, 1000),
-                        license=_clean(license, 1000), creator=_clean(creator, 1000))
+                        sha256=sha256, size=size, name=file_name(name), title=one_line(title, 1000),
+                        about=one_line(about, 1000), educationalLevel=one_line(educationalLevel, 1000),
+                        license=one_line(license, 1000), creator=one_line(creator, 1000))
                     return self._tell(temporary, upload)
         finally:
             temporary.unlink(missing_ok=True)
@@ -390,17 +387,6 @@ class Outbox:
                 yield
         except HeldByAnother:
             raise Broken("outbox-busy", path=self.folder) from None
-
-
-def clean_name(name: str) -> str:
-    """A file name for people, from whatever a form or a folder gave: no folders, no control characters."""
-    last = re.split(r"[/\\]", _clean(name, 4096))[-1]
-    return last[-255:].strip() or "file"  # the end holds the suffix
-
-
-def _clean(text: str, most: int) -> str:
-    plain = text.encode("utf-8", "replace").decode()
-    return _CONTROL.sub(" ", plain).strip()[:most]
 
 
 def _due(feeds: int, sent: int, tries: int) -> bool:

@@ -67,3 +67,11 @@ def m001_first_schema(db: Database) -> None:
 def m002_feed_numbers(db: Database) -> None:
     db.execute("CREATE TABLE feed (site TEXT PRIMARY KEY, timestamp INTEGER NOT NULL, "
                "snapshot INTEGER NOT NULL, targets INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m003_gaps(db: Database) -> None:
+    """Since when the hub waits for a segment of a box while later ones are there."""
+    db.execute("CREATE TABLE gap (site TEXT NOT NULL, box TEXT NOT NULL, number INTEGER NOT NULL, "
+               "since REAL NOT NULL, PRIMARY KEY (site, box)) WITHOUT ROWID")
+    db.execute("CREATE INDEX upload_open ON upload (site, sha256) WHERE received IS NULL")

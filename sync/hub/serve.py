@@ -1,0 +1,181 @@
+"""`hub serve`: the hub's services in one process until it is stopped: sshd, ingest, watch folder, console.
+
+Each part has a thread of its own and opens the hub for itself. A killed hub leaves nothing that blocks the
+next start: children die with it, locks go with it, and what was half done is done again.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from waitress.server import create_server
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from sync.clock import SYSTEM
+from sync.database import transaction
+from sync.durable import make_folder
+from sync.errors import Broken, TeachpointError
+from sync.file_lock import HeldByAnother, exclusive
+from sync.hub.console import create_console
+from sync.hub.feed import refresh_feeds
+from sync.hub.ingest import ingest
+from sync.hub.settings import Hub, open_hub
+from sync.hub.sshd import Sshd
+from sync.hub.watch import WatchFolder
+from sync.logs import log, set_up
+
+#: How long after a change in an inbox it is taken in, in seconds: the files of one push come together.
+SETTLE_S = 0.5
+#: How often inboxes are looked through although nothing was heard, in seconds: inotify can run out.
+LOOK_S = 30.0
+#: How often feeds are looked at for metadata that has half of its life behind it, in seconds.
+REFRESH_S = 3600.0
+#: Threads that answer the console: one admin looks on, a monitor asks.
+CONSOLE_THREADS = 4
+
+Address = tuple[str, int]
+
+
+def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises Refused `not-a-hub`; Broken: `hub-running` (another `hub serve` on the same data), `port-taken`,
+    `program-missing`, …
+    """
+    hub = open_hub(data)
+    set_up(role="hub")
+    ending = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with ExitStack() as running:
+        running.enter_context(_alone(hub))
+        hub.store.sweep()
+        refresh_feeds(hub)
+        inbox = InboxKeeper(data)
+        running.enter_context(inbox.running())
+        listen = ssh or ("0.0.0.0", hub.settings.ssh_port)  # noqa: S104 - boxes come from anywhere; keys decide
+        sshd = Sshd(hub, listen, lambda site: note_contact(data, site),
+                    lambda error: note_problem(data, error))
+        running.callback(sshd.stop)
+        running.enter_context(_console(hub, http))
+        if watch is not None:
+            folder = WatchFolder(data, watch)
+            folder.start()
+            running.callback(folder.stop)
+        log("hub.serve").info("serving", http=f"{http[0]}:{http[1]}", ssh=f"{listen[0]}:{listen[1]}",
+                              watch=str(watch) if watch else None)
+        ending.wait()
+        log("hub.serve").info("ending")
+
+
+def note_contact(data: Path, site: str) -> None:
+    """A site has connected now."""
+    hub = open_hub(data)
+    try:
+        with transaction(hub.database):
+            hub.database.execute("INSERT INTO contact VALUES (?, ?) ON CONFLICT (site) DO UPDATE "
+                                 "SET at = excluded.at", [site, hub.clock.now()])
+    except TeachpointError as error:  # a full disk must not end the link
+        log("hub.serve").warning("contact-not-noted", site=site, code=error.code)
+    finally:
+        hub.database.close()
+
+
+def note_problem(data: Path, error: TeachpointError | None) -> None:
+    """sshd has died (an error), or is up again (None): kept as a problem of the hub."""
+    hub = open_hub(data)
+    try:
+        with transaction(hub.database):
+            hub.database.execute("DELETE FROM problem WHERE site = '' AND code = 'sshd-stopped'")
+            if error is not None:
+                hub.database.execute("INSERT INTO problem VALUES ('', ?, json_object('reason', ?), ?)",
+                                     [error.code, str(error.facts.get("reason", "")), hub.clock.now()])
+    finally:
+        hub.database.close()
+
+
+class InboxKeeper(FileSystemEventHandler):
+    """Takes in what sites send, soon after it has come, and keeps feeds from ageing."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._heard = threading.Event()
+        self._ending = threading.Event()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Something has changed in an inbox (watchdog's thread)."""
+        if event.event_type not in ("opened", "closed_no_write"):
+            self._heard.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run for the block."""
+        hub = open_hub(self._data)
+        make_folder(hub.layout.inboxes, 0o700)
+        observer = Observer()
+        observer.schedule(self, str(hub.layout.inboxes), recursive=True)
+        observer.start()
+        thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ending.set()
+            self._heard.set()
+            observer.stop()
+            observer.join(5)
+            thread.join(30)
+
+    def _run(self) -> None:
+        hub = open_hub(self._data)
+        refreshed = SYSTEM.monotonic()
+        while not self._ending.is_set():
+            self._heard.clear()
+            try:
+                ingest(hub)
+                if SYSTEM.monotonic() - refreshed > REFRESH_S:
+                    refresh_feeds(hub)
+                    refreshed = SYSTEM.monotonic()
+            except TeachpointError as error:
+                log("hub.serve").error("ingest-failed", code=error.code, reason=error.message("en"))
+            except Exception as error:  # the hub goes on whatever one inbox holds
+                log("hub.serve").error("ingest-broke", exc_info=error)
+            if self._heard.wait(LOOK_S):
+                self._ending.wait(SETTLE_S)
+
+
+@contextmanager
+def _alone(hub: Hub) -> Iterator[None]:
+    make_folder(hub.layout.run, 0o700)
+    try:
+        with exclusive(hub.layout.run / "serve.lock"):
+            yield
+    except HeldByAnother:
+        raise Broken("hub-running", path=hub.layout.data) from None
+
+
+@contextmanager
+def _console(hub: Hub, http: Address) -> Iterator[None]:
+    host, port = http
+    try:
+        server = create_server(create_console(hub), host=host, port=port, threads=CONSOLE_THREADS,
+                               ident="teachpoint")
+    except OSError as error:
+        raise Broken("port-taken", host=host, port=port, reason=error.strerror) from error
+    thread = threading.Thread(target=server.run, name="console", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.close()
+        thread.join(5)
