@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sync.clock import SYSTEM
 from sync.durable import disk_errors, make_folder, move_into_place, temporary_beside
-from sync.errors import Broken, NoRoom, Unreachable
+from sync.errors import Broken, NoRoom, Refused, Unreachable
 from sync.layout import object_path
 from sync.logs import log
 from sync.staging import SYNC_EVERY_S, size_of, unfinished
@@ -36,12 +36,15 @@ class Directory:
         self.site = site
 
     def fetch_feed(self, into: Path) -> Moved:
-        """As `Transport.fetch_feed`. Raises Unreachable `carrier-gone`."""
+        """As `Transport.fetch_feed`. Raises Unreachable `carrier-gone`; Refused `stick-without-feed`."""
         feed = self.root / "feed" / self.site
+        self._there()
         with self._carrier():
             names = sorted(_files_below(feed))
-            if not feed.is_dir():
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(feed))
+            missing = not feed.is_dir()
+        if missing:
+            self._there()
+            raise Refused("stick-without-feed", path=self.root, site=self.site)
         with disk_errors(into):
             make_folder(into)
             for name in set(_files_below(into)) - set(names):

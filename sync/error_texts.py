@@ -548,4 +548,9 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("{path} is there already.", "It was not overwritten. Name another file."),
         "zh": ("{path} 已存在。", "未覆盖该文件。请指定其他文件名。"),
     },
+    "stick-without-feed": {
+        "en": ("There is nothing for the site {site} on {path}.",
+               "Nothing was changed. Use the stick that the hub school made for this site (`teachpoint hub carry`)."),
+        "zh": ("{path} 上没有给教学点 {site} 的内容。", "没有任何改动。请使用中心学校为本教学点制作的 U 盘（`teachpoint hub carry`）。"),
+    },
 }
