@@ -1,0 +1,75 @@
+"""When the box syncs: the rhythm by itself, and one turn of the loop with a link in the test's hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sync.box.loop import FIRST_WAIT_S, JITTER, KNOCK_S, LONGEST_WAIT_S, POLL_S, Rhythm, SyncLoop
+from sync.errors import Broken, Unreachable
+from tests.sync_box.shelf_stage import join
+
+UNREACHABLE = Unreachable("hub-unreachable", reason="down")
+OTHER = Broken("disk-failing", path="/x", reason="EIO")
+
+
+def near(seconds: float, wanted: float) -> bool:
+    return wanted * (1 - JITTER) <= seconds <= wanted * (1 + JITTER)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_a_success_is_followed_by_a_poll_and_a_silent_hub_by_a_knock(chance: float) -> None:
+    rhythm = Rhythm(lambda: chance)
+    assert near(rhythm.synced(), POLL_S) and not rhythm.silent
+    assert near(rhythm.failed(UNREACHABLE), KNOCK_S) and rhythm.silent
+    assert near(rhythm.unanswered(), KNOCK_S) and rhythm.silent
+    assert near(rhythm.synced(), POLL_S) and not rhythm.silent
+
+
+def test_other_failures_wait_longer_and_longer_up_to_a_limit() -> None:
+    rhythm = Rhythm(lambda: 0.5)
+    waits = [rhythm.failed(OTHER) for _ in range(8)]
+    assert waits[0] == FIRST_WAIT_S and waits == sorted(waits) and waits[-1] == LONGEST_WAIT_S
+    rhythm.synced()
+    assert rhythm.failed(OTHER) == FIRST_WAIT_S
+
+
+def test_a_broken_link_is_tried_again_soon_without_a_knock() -> None:
+    rhythm = Rhythm(lambda: 0.5)
+    assert rhythm.failed(Unreachable("link-broken", hub="h", reason="r")) == FIRST_WAIT_S
+    assert not rhythm.silent
+
+
+def test_a_silent_hub_is_only_knocked_at_and_synced_with_at_its_first_answer(tmp_path: Path) -> None:
+    joined = join(tmp_path)
+    package = joined.lesson("课一", a="甲")
+    up = [False]
+    tried: list[str] = []
+
+    def connect(_box: object) -> object:
+        tried.append("connect")
+        if not up[0]:
+            raise UNREACHABLE
+        return joined.link()
+
+    loop = SyncLoop(joined.box.layout.data, connect, knocks=lambda _p: up[0], clock=joined.clock)  # type: ignore[arg-type]
+    loop.turn(joined.box)
+    assert tried == ["connect"]
+    for _ in range(5):
+        loop.turn(joined.box)
+    assert tried == ["connect"], "a silent hub costs a knock, no sync"
+    up[0] = True
+    loop.turn(joined.box)
+    assert joined.packages() == {package: (1, True)}
+
+
+def test_stopping_and_waking_do_not_wait(tmp_path: Path) -> None:
+    joined = join(tmp_path)
+    package = joined.lesson("课一", a="甲")
+    loop = SyncLoop(joined.box.layout.data, lambda _box: joined.link(), clock=joined.clock)
+    loop.start()
+    loop.wake()
+    loop.stop()
+    assert not loop._thread.is_alive()
+    assert joined.packages() == {package: (1, True)}
