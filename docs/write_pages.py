@@ -29,8 +29,8 @@ _HEAD = """\
 
 Read `sync/__init__.py` for the words and [format.md](format.md) for what travels. Imports go one way:
 `edge → sync.box → sync ← sync.hub`; `teachpoint.py` imports the rooms' commands; `kiosk_ui` is given plain
-data and imports nothing of ours; `hardware` may import `sync`. `tests/test_room_imports.py` holds it, and that
-what decides (`trust`, `plan`, `manifest`, `segment`, `desired`) does no input or output.
+data and imports nothing of ours; `hardware` may import `sync`. `tests/test_room_imports.py` holds it, and
+that what decides (`trust`, `plan`, `manifest`, `segment`, `desired`) does no input or output.
 
 Data flows one way, too:
 
