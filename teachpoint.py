@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+import edge.commands  # noqa: F401 - adds `serve` and `index` to the group `box`
 from hardware.commands import doctor
 from sync import command_line
 from sync.box.commands import box

@@ -1,1 +1,36 @@
-"""`teachpoint box serve`: the classroom service."""
+"""`teachpoint box serve`: the classroom service. Imported for its effect: it adds to the group `box`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge import commands_index as commands_index
+from sync.box.commands import box
+from sync.command_line import data_option, json_option
+
+
+@box.command("serve")
+@data_option
+@click.option("--http", default="0.0.0.0:8080", show_default=True, metavar="HOST:PORT",
+              help="Where pages, files and the API are served.")
+@click.option("--content", default="0.0.0.0:8081", show_default=True, metavar="HOST:PORT",
+              help="Where lessons made of HTML are served, apart from the rest.")
+@json_option
+@click.option("--no-sync", is_flag=True, help="Do not sync in the background.")
+@click.option("--no-mdns", is_flag=True, help="Do not announce the box in the network.")
+@click.option("--no-nginx", is_flag=True, help="Answer without nginx, also where it is installed.")
+def serve(data: Path, http: str, content: str, no_sync: bool, no_mdns: bool, no_nginx: bool,
+          as_json: bool) -> None:  # noqa: ARG001 - an error is then told as JSON (sync.command_line)
+    """Serve the classroom: pages, files, API; sync in the background. Runs until stopped.
+
+    \b
+    Exit statuses: 0 stopped by SIGTERM or Ctrl-C; 1 a port is taken, the disk or the database is broken;
+    2 an address that is none; 3 there is no box in DIR, or it is served already.
+    """
+    from edge.listen import parse_address  # what serves is loaded only where it is used
+    from edge.serve import serve as serve_box
+
+    serve_box(data, parse_address(http), parse_address(content), sync=not no_sync, mdns=not no_mdns,
+              front=not no_nginx)

@@ -419,6 +419,41 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Ask from the box, or send `Authorization: Bearer` with the token in {file} of the data folder."),
         "zh": ("指标只对本机或持有令牌者开放。", "请在盒子本机访问，或用数据目录中 {file} 的令牌发送 `Authorization: Bearer`。"),
     },
+    # serving
+    "listen-bad": {
+        "en": ("{address} is no address that this machine can listen on.",
+               "Nothing was started. Give HOST:PORT, for instance 0.0.0.0:8080 or [::]:8080."),
+        "zh": ("本机无法监听地址 {address}。", "服务没有启动。请使用“主机:端口”格式，例如 0.0.0.0:8080 或 [::]:8080。"),
+    },
+    "port-forbidden": {
+        "en": ("The port {port} of {host} may not be used by this account.",
+               "Nothing was started. Choose a port from 1024 on, or let the system's service start it."),
+        "zh": ("当前账户无权使用 {host} 的端口 {port}。", "服务没有启动。请选择 1024 及以上的端口，或由系统服务启动。"),
+    },
+    "box-serving": {
+        "en": ("The box in {path} is being served already.",
+               "Nothing was changed. Stop the other `teachpoint box serve` first, or name another folder with --data."),
+        "zh": ("{path} 中的盒子已在提供服务。", "没有任何改动。请先停止另一个 `teachpoint box serve`，或用 --data 指定其他目录。"),
+    },
+    "nginx-failing": {
+        "en": ("nginx does not keep running: {reason}.",
+               "Lessons are served without it, more slowly. `teachpoint doctor` says how to mend it; then restart the service."),
+        "zh": ("nginx 无法持续运行：{reason}。", "课程改由内置服务提供，速度较慢。请用 `teachpoint doctor` 查看修复办法，然后重启服务。"),
+    },
+    "object-lost": {
+        "en": ("A file of a lesson is missing on the disk ({sha256}).",
+               "It is fetched again by itself at the next sync. If this happens again, check the disk with `teachpoint doctor`."),
+        "zh": ("磁盘上缺少一个课程文件（{sha256}）。", "下次同步时会自动重新获取。若再次出现，请用 `teachpoint doctor` 检查磁盘。"),
+    },
+    "drop-failed": {
+        "en": ("The file {name} in {folder} was not taken: {reason}",
+               "It stays where it is. Mend what is said here, or take it out of the folder."),
+        "zh": ("{folder} 中的文件 {name} 未被接收：{reason}", "文件仍在原处。请按提示处理，或将其移出该文件夹。"),
+    },
+    "upload-empty": {
+        "en": ("No file was chosen.", "Nothing was sent. Choose a file below and send it again."),
+        "zh": ("没有选择文件。", "没有发送任何内容。请在下方选择文件后重新发送。"),
+    },
     # the link
     "sshd-stopped": {
         "en": ("The hub's SSH server stopped: {reason}.",

@@ -131,7 +131,7 @@ class Stage:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> dict[int, list[str]]:
-        """pid → argument list of every process of this stage (by its mark or a path of ours)."""
+        """pid → argument list of every process of this stage (by its mark, a path of ours, its folder)."""
         found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -139,7 +139,8 @@ class Stage:
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
                 marked = f"{MARK}={self.place}\0".encode() in (entry / "environ").read_bytes()
-                if words and (marked or any(str(self.place) + "/" in word for word in words)):
+                inside = str((entry / "cwd").readlink()).startswith(f"{self.place}/")  # nginx hides the rest
+                if words and (marked or inside or any(f"{self.place}/" in word for word in words)):
                     found[int(entry.name)] = words
         return found
 

@@ -1,0 +1,142 @@
+"""`/upload`: a teacher's own file, for the hub school.
+
+The body of the form goes to the disk as it comes, never whole into the memory; what the page confirms is
+in the outbox, durably. The answer to the form is a redirect, so that a reload sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response as AnyResponse
+
+from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.origin import same_origin
+from edge.state import EdgeState
+from edge.web import Classroom
+from kiosk_ui import pages
+from kiosk_ui.i18n import mark, translations
+from sync.box.outbox import Outbox
+from sync.errors import Broken, NoRoom, Refused, TeachpointError
+from sync.logs import log
+
+#: Largest body of a form, in bytes: an hour of video. What is larger goes by the drop folder.
+MOST_BODY_BYTES = 2 * 1024**3
+#: Parts of the form, and bytes of it held in memory: its texts, and what was read of a file (64 KiB at a
+#: time, and what might be the beginning of its end) before it goes to the disk.
+MOST_PARTS, MOST_MEMORY_BYTES = 16, 512 * 1024
+#: How many uploads the page lists.
+MOST_LISTED = 20
+
+FIELDS = ("title", "about", "educationalLevel", "creator", "license")
+#: Longest text of a field, in characters.
+MOST_CHARACTERS = 200
+
+#: What a teacher may choose: the value of the manifest's field `license`, and what it means.
+LICENCES = (
+    ("", mark("The schools of this hub")),
+    ("CC BY-SA 4.0", mark("Anybody who names me and shares alike (CC BY-SA 4.0)")),
+    ("CC BY 4.0", mark("Anybody who names me (CC BY 4.0)")),
+    ("CC0 1.0", mark("Anybody, without conditions (CC0)")),
+)
+
+
+class FormRequest(Request):
+    """A request whose files lie on the disk under a name, below the folder that `tempfile` uses."""
+
+    max_form_parts = MOST_PARTS
+    max_form_memory_size = MOST_MEMORY_BYTES
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(prefix="upload-")
+
+
+def register(app: Flask, state: EdgeState, classroom: Classroom, secret: bytes,
+             outbox: Callable[[], Outbox]) -> None:
+    """Add the page and its form to the classroom's app. `outbox` opens the outbox for the calling thread."""
+    app.request_class = FormRequest
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
+    app.register_blueprint(_Upload(state, classroom, secret, outbox).blueprint())
+
+
+class _Upload:
+    def __init__(self, state: EdgeState, classroom: Classroom, secret: bytes,
+                 outbox: Callable[[], Outbox]) -> None:
+        self.state, self.classroom, self.secret, self.outbox = state, classroom, secret, outbox
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("upload", __name__)
+        routes.add_url_rule("/upload", "form", self.form)
+        routes.add_url_rule("/upload", "send", self.send, methods=["POST"])
+        return routes
+
+    def form(self) -> Response:
+        """The form, and what was sent before; after a sending, that it is safe."""
+        seq = request.args.get("sent", type=int)
+        row = seq and self.outbox().database.execute(
+            "SELECT title, name FROM upload WHERE seq = ?", [min(max(seq, 0), 2**53)]).fetchone()
+        return self.page(taken=(row[0] or row[1]) if row else None)
+
+    def send(self) -> AnyResponse:
+        """Take the file in."""
+        if not same_origin(request):
+            abort(403)
+        fields = {name: request.form.get(name, "").strip()[:MOST_CHARACTERS] for name in FIELDS}
+        if not genuine(request, self.secret, request.form.get("token", "")):
+            abort(403)
+        if fields["license"] not in (value for value, _ in LICENCES):
+            fields["license"] = ""
+        try:
+            seq = self.take(request.files.get("file"), fields)
+        except TeachpointError as error:
+            log("edge.upload").warning("upload-refused", code=error.code, reason=str(error))
+            return self.page(fields=fields, error=error)
+        self.state.wake()
+        answer = redirect(f"/upload?sent={seq}", 303)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def take(self, file: FileStorage | None, fields: dict[str, str]) -> int:
+        """Into the outbox with it; the number of its record."""
+        if file is None or not file.filename:
+            raise Refused("upload-empty")
+        try:
+            file.stream.flush()
+        except OSError as error:
+            raise Broken("disk-failing", path=tempfile.gettempdir(), reason=error.strerror) from error
+        return self.outbox().add_upload(Path(str(file.stream.name)), name=file.filename, **fields)
+
+    def page(self, *, fields: dict[str, str] | None = None, taken: str | None = None,
+             error: TeachpointError | None = None) -> Response:
+        """The page, with a token for this browser; nobody keeps it."""
+        cookie, language = cookie_of(request), g.language
+        words = translations(language).gettext
+        short = language.split("-")[0]
+        catalogue = self.state.catalogue()
+        body = pages.render("upload.html", language, **{
+            **self.classroom.common("upload"), "action": "/upload", "token": token_for(self.secret, cookie),
+            "fields": {name: (fields or {}).get(name, "") for name in FIELDS}, "taken": taken,
+            "error": error and {"message": error.message(short), "advice": error.advice(short)},
+            "subjects": [row.name for row in catalogue.subjects() if row.name],
+            "grades": catalogue.grades(), "most_bytes": MOST_BODY_BYTES,
+            "licences": [(value, words(label)) for value, label in LICENCES], "uploads": self.sent_before()})
+        response = Response(body.encode("utf-8", "replace"), mimetype="text/html")
+        if error is not None:
+            response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
+        response.headers["Cache-Control"] = "no-store"
+        keep_cookie(response, cookie, secure=request.is_secure)
+        return response
+
+    def sent_before(self) -> list[dict[str, Any]]:
+        """The newest uploads, for the list beside the form."""
+        now = self.state.clock.now()
+        return [{"title": title, "name": name, "subject": about, "grade": level, "size": size,
+                 "ago": max(now - time, 0.0), "at_hub": bool(acknowledged)}
+                for title, name, about, level, size, time, acknowledged in self.outbox().database.execute(
+                    "SELECT title, name, about, educationalLevel, size, time, acknowledged FROM upload "
+                    "ORDER BY id DESC LIMIT ?", [MOST_LISTED])]
