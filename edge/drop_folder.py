@@ -26,11 +26,12 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from sync.box.outbox import Outbox, clean_name
+from sync.box.outbox import Outbox
 from sync.clock import SYSTEM, Clock
 from sync.durable import make_folder, sync_directory
 from sync.errors import Broken, Refused, TeachpointError
 from sync.logs import log
+from sync.text import file_name
 
 #: Unchanged for so long, a file that nobody writes is taken, in seconds.
 QUIET_S = 2.0
@@ -228,7 +229,7 @@ def _known(outbox: Outbox, path: Path, name: str, signature: Signature) -> bool:
     """Did a run that was cut off before it removed the file make an upload of it already?"""
     rows = outbox.database.execute(
         "SELECT sha256 FROM upload WHERE name = ? AND size = ? AND time >= ?",
-        [clean_name(name), signature[1], signature[2] / 1e9 - 1]).fetchall()
+        [file_name(name), signature[1], signature[2] / 1e9 - 1]).fetchall()
     if not rows:
         return False
     try:

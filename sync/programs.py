@@ -124,8 +124,8 @@ class Service:
         self._process = sh.Command(require(program))(
             *arguments, _bg=True, _bg_exc=False, _tty_out=False, _tty_in=False, _out=take,
             _err=take, _env=_environment(env), _encoding="utf-8", _cwd=str(cwd) if cwd else None,
-            _decode_errors="backslashreplace", _preexec_fn=_die_with_parent, _new_group=True,
-            _pass_fds=set(pass_fds))
+            _decode_errors="backslashreplace", _new_group=True, _pass_fds=set(pass_fds),
+            _preexec_fn=lambda: _prepare_service(pass_fds))
 
     @property
     def pid(self) -> int:
@@ -267,6 +267,14 @@ def _prepare(memory_bytes: int | None) -> None:
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _prepare_service(pass_fds: Collection[int]) -> None:
+    """In the child: Python's files are closed at exec unless they are told otherwise. Told here, no other
+    child of ours inherits them."""
+    _die_with_parent()
+    for number in pass_fds:
+        os.set_inheritable(number, True)
 
 
 def _die_with_parent() -> None:

@@ -31,7 +31,6 @@ def test_runs_where_it_is_told_in_a_group_of_its_own(tmp_path: Path) -> None:
 def test_inherits_the_files_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("from the parent\n")
     with (tmp_path / "note").open() as handle:
-        os.set_inheritable(handle.fileno(), True)
         service = Service("sh", "-c", f"cat /dev/fd/{handle.fileno()}; sleep 60", pass_fds=(handle.fileno(),))
         try:
             wait_for_output(service, "from the parent")
