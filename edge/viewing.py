@@ -30,8 +30,7 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
             item["content_address"] = address
         return found
     item["bytes_address"] = address
-    if not active(resource.media_type):
-        item["download_address"] = address
+    item["download_address"] = f"{address}?download=1" if active(resource.media_type) else address
     item["pdf"] = resource.media_type.lower().startswith("application/pdf")
     if resource.type == "text" or (resource.type == "file" and resource.media_type.startswith("text/")):
         item["text"], item["text_cut"] = _text(state, resource)

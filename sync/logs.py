@@ -31,6 +31,11 @@ def log(part: str) -> Any:
     return structlog.get_logger(part=part)
 
 
+#: Where it happened, frame by frame, but never the values of the frames: they hold keys and children's names.
+_with_traceback = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20))
+
+
 def _hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     return {name: "(hidden)" if name in SECRET_NAMES else value for name, value in event.items()}
 
@@ -41,7 +46,7 @@ def _configure(lowest: int) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            _with_traceback,
             _hide_secrets,
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         ],

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +138,15 @@ class Tour:
 
     def _search(self) -> None:
         for words in ("鹳雀", "静夜", "jys"):
-            found = ask(self.box_url + f"api/v1/resources?q={words}")
-            if not found["total"]:
-                raise Failed(f"the search for {words} finds nothing")
+            # The index is made in the background, seconds after the lessons came.
+            found = wait_for(f"what the search for {words} finds", partial(self._found_by, words), self.box)
             tell(f"search: {words} finds {found['items'][0]['name']} ({found['total']})")
         if "登鹳雀楼" not in get(self.box_url + "search?q=鹳雀").decode():
             raise Failed("the search page does not show the poem")
+
+    def _found_by(self, words: str) -> Any:
+        found = ask(self.box_url + f"api/v1/resources?q={words}")
+        return found if found["total"] else None
 
     def _found(self) -> None:
         """Is the box found on the network by its name, as a classroom device would?"""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sync.box.loop import FIRST_WAIT_S, JITTER, KNOCK_S, LONGEST_WAIT_S, POLL_S, Rhythm, SyncLoop
+from sync.box.loop import FIRST_WAIT_S, JITTER, KNOCK_S, LONGEST_WAIT_S, POLL_S, SOON_S, Rhythm, SyncLoop
 from sync.errors import Broken, Unreachable
 from tests.sync_box.shelf_stage import join
 
@@ -21,17 +21,25 @@ def near(seconds: float, wanted: float) -> bool:
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
 def test_a_success_is_followed_by_a_poll_and_a_silent_hub_by_a_knock(chance: float) -> None:
     rhythm = Rhythm(lambda: chance)
-    assert near(rhythm.synced(), POLL_S) and not rhythm.silent
+    assert near(rhythm.synced(moved=True), SOON_S) and not rhythm.silent
     assert near(rhythm.failed(UNREACHABLE), KNOCK_S) and rhythm.silent
     assert near(rhythm.unanswered(), KNOCK_S) and rhythm.silent
-    assert near(rhythm.synced(), POLL_S) and not rhythm.silent
+    assert near(rhythm.synced(moved=True), SOON_S) and not rhythm.silent
+
+
+def test_a_hub_with_nothing_new_is_asked_less_and_less_often_and_soon_again_after_something_moved() -> None:
+    rhythm = Rhythm(lambda: 0.5)
+    assert rhythm.synced(moved=True) == SOON_S
+    waits = [rhythm.synced(moved=False) for _ in range(6)]
+    assert waits[0] == 2 * SOON_S and waits == sorted(waits) and waits[-1] == POLL_S
+    assert rhythm.synced(moved=True) == SOON_S and rhythm.synced(moved=False) == 2 * SOON_S
 
 
 def test_other_failures_wait_longer_and_longer_up_to_a_limit() -> None:
     rhythm = Rhythm(lambda: 0.5)
     waits = [rhythm.failed(OTHER) for _ in range(8)]
     assert waits[0] == FIRST_WAIT_S and waits == sorted(waits) and waits[-1] == LONGEST_WAIT_S
-    rhythm.synced()
+    rhythm.synced(moved=False)
     assert rhythm.failed(OTHER) == FIRST_WAIT_S
 
 
