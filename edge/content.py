@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.wrappers import Response as AnyResponse
 
+from edge import reader
 from edge.bytes import Lost, send_object, type_of
 from edge.catalogue import FileRow
 from edge.state import EXTENSION, EdgeState
@@ -68,10 +69,11 @@ def framed_by(request_host: str) -> str:
 
 
 def create_content_app(state: EdgeState, lost: Lost) -> Flask:
-    """The app of the content origin: `/c/<package>/<path>`, and nothing else."""
+    """The app of the content origin: `/c/<package>/<path>`, chapters of books, and nothing else."""
     app = Flask("teachpoint-content", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = state
     store = Store(state.layout.library)
+    app.register_blueprint(reader.blueprint(state))
 
     @app.before_request
     def refuse_service_workers() -> AnyResponse | None:
@@ -90,8 +92,10 @@ def create_content_app(state: EdgeState, lost: Lost) -> Flask:
 
     @app.after_request
     def headers(response: Response) -> Response:
+        if "Content-Security-Policy" not in response.headers:  # a chapter has a stricter one of its own
+            response.headers["Content-Security-Policy"] = policy(request.host)
         fixed = {
-            "Content-Security-Policy": policy(request.host), "X-Content-Type-Options": "nosniff",
+            "X-Content-Type-Options": "nosniff",
             "Permissions-Policy": PERMISSIONS, "Referrer-Policy": "no-referrer",
             "Cross-Origin-Opener-Policy": "same-origin",
             # A sandboxed page's own pictures, fonts and data are cross-origin to it (its origin equals no

@@ -67,9 +67,7 @@ def blueprint(state: EdgeState) -> Blueprint:
 
     @routes.get("/e/reader.css")
     def style() -> Response:
-        response = send_from_directory(STATIC, "reader.css", mimetype="text/css")
-        response.headers["Cross-Origin-Resource-Policy"] = "same-site"
-        return response
+        return send_from_directory(STATIC, "reader.css", mimetype="text/css")
 
     @routes.get("/e/<package>/<resource>/<int:chapter>")
     def chapter(package: str, resource: str, chapter: int) -> Response:

@@ -89,9 +89,16 @@ class Classroom:
 
     # -- pages ------------------------------------------------------------------------------------
 
+    def box_facts(self) -> dict[str, Any]:
+        """How the box is doing; what is still coming is a link as soon as there is a page of it."""
+        facts = self.facts.values(g.language)
+        catalogue = self.state.catalogue()
+        return {**facts, "coming": [
+            item if catalogue.package(item["id"]) else {**item, "address": None} for item in facts["coming"]]}
+
     def today(self) -> Response:
         """What is new, by grade and subject; what is still coming; a search box on top."""
-        facts = self.facts.values(g.language)
+        facts = self.box_facts()
         part = {name: facts[name] for name in ("problems", "coming", "coming_more", "bytes_left")}
         part["hub"] = {**facts["hub"], "error": None}
         if not facts["hub"]["offline"] and facts["hub"]["last_contact_ago"] is not None:
@@ -241,7 +248,7 @@ class Classroom:
 
     def status(self) -> Response:
         """How the box is doing, for whoever asks."""
-        facts = self.facts.values(g.language)
+        facts = self.box_facts()
         return self.page("status.html", "status", facts, facts)
 
     def help(self) -> Response:

@@ -1,7 +1,7 @@
 """A classroom for tests of the pages: a box's data with lessons, and the app over it.
 
-`lessons` writes a few lessons into box.db; `app_over` makes the app with a status and a journal that the
-test holds in its hands.
+`make_room` makes the app with a status and a journal that the test holds in its hands; `add_lessons` writes
+a few lessons into box.db.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlite_utils import Database
 
+from edge import bytes as file_bytes
+from edge import uploads
+from edge.content import create_content_app
+from edge.search import SearchIndex, build_here
 from edge.state import ContentOrigin, EdgeState
 from edge.web import Classroom, create_app
 from sync.clock import ManualClock
 from sync.store import Store
 from tests.edge.shelf_rows import add_package, make_database, resource_id
+from tests.sync_box.outbox_fixture import make_outbox
 
 CONTENT_PORT = 8081
 
@@ -34,7 +39,10 @@ class Room:
     state: EdgeState
     status: dict[str, Any]
     noted: list[dict[str, Any]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    status_fails: Exception | None = None
     app: Flask = field(init=False)
+    content: Flask = field(init=False)
 
     def client(self, language: str = "en") -> FlaskClient:
         """A browser that asks for this language."""
@@ -80,12 +88,23 @@ def make_room(data: Path) -> Room:
     clock = ManualClock()
     state = EdgeState(data=data, site="dqs", name="大青树教学点", content=ContentOrigin(CONTENT_PORT),
                       clock=clock)
+    state.search = SearchIndex(state.layout.index, state.layout.database, catalogue=state.catalogue,
+                               build=build_here)
     room = Room(data, database, Store(data / "library"), clock, state, usual_status())
 
     def append(kind: str, body: dict[str, Any]) -> None:
         room.noted.append({"kind": kind, **body})
 
-    room.app = create_app(state, ask_status=lambda: room.status, journal=lambda: append)
+    def ask_status() -> dict[str, Any]:
+        if room.status_fails:
+            raise room.status_fails
+        return room.status
+
+    room.app = create_app(state, ask_status=ask_status, journal=lambda: append)
+    room.app.register_blueprint(file_bytes.blueprint(state, room.lost.append))
+    outbox = make_outbox(data)
+    uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
+    room.content = create_content_app(state, room.lost.append)
     return room
 
 
