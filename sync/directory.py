@@ -1,6 +1,8 @@
 """The transport over a directory that holds the tree: a USB stick, a mirror, another box's copy.
 
     root/library/objects/…   root/feed/<site>/…   root/inbox/<site>/…
+
+A stick may come from anybody: only regular files are read, nothing is written through its links.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import errno
 import filecmp
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from sync.clock import SYSTEM
 from sync.durable import disk_errors, make_folder, move_into_place, temporary_beside
@@ -20,7 +24,16 @@ from sync.errors import Broken, NoRoom, Refused, Unreachable
 from sync.layout import object_path
 from sync.logs import log
 from sync.staging import SYNC_EVERY_S, size_of, unfinished
-from sync.transport import Arrived, Moved, Progress, Wanted, segments_first, silent, unheard
+from sync.transport import (
+    MOST_FEED_FILE_BYTES,
+    Arrived,
+    Moved,
+    Progress,
+    Wanted,
+    segments_first,
+    silent,
+    unheard,
+)
 
 #: How much is copied at a time, in bytes.
 CHUNK_BYTES = 1024 * 1024
@@ -30,6 +43,7 @@ class Directory:
     """A `Transport` over the folder `root`, for one site."""
 
     name = "directory"
+    _identity: tuple[int, int] | None = None  # device and inode of `root`, from the first call on
 
     def __init__(self, root: Path, site: str) -> None:
         self.root = root
@@ -53,8 +67,11 @@ class Directory:
         moved = Moved()
         for name in names:
             target = into / name
-            with self._carrier():
-                data = (feed / name).read_bytes()
+            with self._carrier(), _open_regular(feed / name) as source:
+                data = source.read(MOST_FEED_FILE_BYTES + 1)
+            if len(data) > MOST_FEED_FILE_BYTES:
+                log("directory").warning("feed-file-too-large", site=self.site, path=name)
+                continue
             if target.is_file() and target.read_bytes() == data:
                 continue
             with disk_errors(target):
@@ -90,9 +107,11 @@ class Directory:
         sent = files = 0
         for name in segments_first(paths):
             source, target = outbox / name, inbox / name
-            if not source.is_file():
+            if source.is_symlink() or not source.is_file():
                 continue
+            self._there()
             with self._carrier():
+                self._hold_inside(target.parent)
                 if target.is_file():
                     if filecmp.cmp(source, target, shallow=False):
                         continue
@@ -120,7 +139,7 @@ class Directory:
         """Add what is missing of an object; yields the bytes of each piece added. Nothing where the
         carrier does not have it or cannot read it."""
         try:
-            source = (self.root / "library" / object_path(one.sha256)).open("rb")
+            source = _open_regular(self.root / "library" / object_path(one.sha256))
         except OSError as error:
             self._left_out(one, error)
             return
@@ -148,8 +167,22 @@ class Directory:
             log("directory").warning("object-unreadable", sha256=one.sha256, reason=error.strerror)
 
     def _there(self) -> None:
-        if not self.root.is_dir():
+        """Raise Unreachable where the carrier is gone; also where its mount point is still a folder."""
+        try:
+            found = self.root.stat()
+        except OSError as error:
+            raise Unreachable("carrier-gone", path=self.root, reason=error.strerror) from error
+        identity = (found.st_dev, found.st_ino)
+        if not stat.S_ISDIR(found.st_mode) or identity != (self._identity or identity):
             raise Unreachable("carrier-gone", path=self.root, reason=os.strerror(errno.ENOENT))
+        self._identity = identity
+
+    def _hold_inside(self, folder: Path) -> None:
+        """Refuse a folder of the carrier that is reached through a link: it may lie anywhere."""
+        inside = folder.relative_to(self.root)
+        for part in (*reversed(inside.parents), inside):
+            if (self.root / part).is_symlink() and part != Path():
+                raise Refused("stick-leads-elsewhere", path=self.root / part)
 
     @contextmanager
     def _carrier(self) -> Iterator[None]:
@@ -162,6 +195,16 @@ class Directory:
         except (OSError, Broken) as error:
             reason = error.facts.get("reason") if isinstance(error, Broken) else error.strerror
             raise Unreachable("carrier-gone", path=self.root, reason=reason) from error
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else: a link may lead to this machine's
+    own files, a pipe or a device would be read for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
 
 
 def _files_below(folder: Path) -> Iterator[str]:

@@ -588,4 +588,9 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was changed. Use the stick that the hub school made for this site (`teachpoint hub carry`)."),
         "zh": ("{path} 上没有给教学点 {site} 的内容。", "没有任何改动。请使用中心学校为本教学点制作的 U 盘（`teachpoint hub carry`）。"),
     },
+    "stick-leads-elsewhere": {
+        "en": ("{path} is a link to another place.",
+               "Nothing was written there. Remove the link, or use another stick; what waits for the hub stays in the box."),
+        "zh": ("{path} 是指向其他位置的链接。", "没有写入任何内容。请删除该链接或换一个 U 盘；等待发送的内容仍保留在盒子里。"),
+    },
 }

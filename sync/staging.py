@@ -36,7 +36,10 @@ def unfinished(wanted: Sequence[Wanted], staging: Path, arrived: Arrived,
     with disk_errors(staging):
         after_power_cut = _new_boot(staging, boot_id)
     missing: dict[str, Wanted] = {}
+    whole: set[str] = set()
     for one in wanted:
+        if one.sha256 in whole:
+            continue
         path = staging / one.sha256
         size = size_of(path)
         if size > one.size:
@@ -45,6 +48,7 @@ def unfinished(wanted: Sequence[Wanted], staging: Path, arrived: Arrived,
         elif after_power_cut and size > 0:
             size = _cut_zeros(path, size)
         if size == one.size:
+            whole.add(one.sha256)
             arrived(one.sha256)
         else:
             missing.setdefault(one.sha256, one)

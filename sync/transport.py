@@ -3,7 +3,7 @@
 Implementations: `sync.directory.Directory` (a stick, a mirror, another box) and
 `sync.box.rsync_ssh.RsyncSsh`. Whoever carries the tree needs no trust: nothing here is verified,
 all that arrives lies in folders where only verification lets it out.
-`tests/sync/transport_contract.py` is held against each implementation.
+`tests/e2e/test_transport_contract.py` is held against each implementation.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class Moved:
     def __add__(self, other: Moved) -> Moved:
         return Moved(self.received_bytes + other.received_bytes,
                      self.sent_bytes + other.sent_bytes, self.files + other.files)
+
+
+#: Largest file taken as part of a feed, in bytes; what is believed has smaller limits (`sync.trust`).
+MOST_FEED_FILE_BYTES = 16 * 1024 * 1024
 
 
 #: Called with the bytes of file content that have arrived (or left) in the running call so far.

@@ -31,7 +31,16 @@ from sync.layout import object_path
 from sync.logs import log
 from sync.pairing import Pairing
 from sync.staging import SYNC_EVERY_S, Growing, unfinished
-from sync.transport import Arrived, Moved, Progress, Wanted, segments_first, silent, unheard
+from sync.transport import (
+    MOST_FEED_FILE_BYTES,
+    Arrived,
+    Moved,
+    Progress,
+    Wanted,
+    segments_first,
+    silent,
+    unheard,
+)
 
 #: Bytes of the first run of objects, and of the largest: the runs between double.
 FIRST_RUN_BYTES, LARGEST_RUN_BYTES = 4 * 1024 * 1024, 64 * 1024 * 1024
@@ -44,8 +53,6 @@ STALL_S = 180
 LONGEST_RUN_S = 30 * 86400.0
 #: How often progress is told while nothing else happens, in seconds.
 TICK_S = 0.5
-#: Largest file taken as part of a feed, in bytes; what is believed has smaller limits (`sync.trust`).
-MOST_FEED_FILE_BYTES = 16 * 1024 * 1024
 #: zstd's level for what is worth compressing: 16x on HTML where level 3 gives 8x (DESIGN.md §8).
 ZSTD_LEVEL = 19
 #: Where rsync at the hub keeps the beginning of an upload that was cut off.
@@ -60,7 +67,9 @@ _LINK = (5, 10, 12, 30, 35, 255)
 _LINE = "--out-format=@ %b %i %n"
 _FILE = re.compile(r"@ (\d+) (\S+) (.+)")
 _STATISTIC = re.compile(r"(Total bytes (?:sent|received)|Number of regular files transferred): ([\d,.]+)")
-_MISSING = re.compile(r"\[sender\] link_stat .* failed: No such file or directory|file has vanished: ")
+# rsync tells of a file first and sets its mode afterwards: by then the caller may have moved it away.
+_MISSING = re.compile(r"\[sender\] link_stat .* failed: No such file or directory|file has vanished: |"
+                      r"\[receiver\] (stat|failed to set permissions on) .*: No such file or directory")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large")
 _FAILING = re.compile(r"(Input/output error|Read-only file system)")
 
@@ -159,7 +168,8 @@ class RsyncSsh:
         compress = ["--compress", f"--compress-level={ZSTD_LEVEL}"] if batch[0].compressible else []
         names = [object_path(one.sha256) for one in batch]
         largest = max(one.size for one in batch)
-        run = self._rsync(["--append", "--size-only", "--no-relative", "--chmod=F644",
+        # With --files-from rsync takes folders along: one that has an object's name would come into staging.
+        run = self._rsync(["--append", "--size-only", "--no-relative", "--chmod=F644", "--exclude=*/",
                            f"--max-size={largest}", *compress, *self._names(names),
                            self._module("library"), _folder(staging)], take, tick)
         for name in growing.unnoted():
@@ -168,7 +178,8 @@ class RsyncSsh:
 
     def _push_batch(self, outbox: Path, names: Sequence[str], how: str, tell: Progress) -> _Run:
         def take(name: str, change: str) -> None:
-            if change.startswith("<f") and "+" not in change:
+            # Where neither size, time nor checksum differs, only what is missing of it was sent.
+            if change.startswith("<f") and "+" not in change and change[2:].strip("."):
                 log("box.link").warning("inbox-file-replaced", path=name)
 
         return self._rsync(["--relative", "--times", "--fsync", f"--partial-dir={PARTIAL_FOLDER}", how,
