@@ -1,10 +1,10 @@
 """Being found without an address: DNS-SD services and names below `.local` (RFC 6762, 6763).
 
 Announced are `_teachpoint._tcp` (for programs) at `<site>.local` and `_http._tcp` (for browsers) at
-`teachpoint.local`. A name of a service that is taken gets a number (zeroconf does it). Names of hosts are
-held against the network here: one that answers for somebody else's address gets a number too, and where
-two boxes meet later (two networks joined, two boxes switched on at once), the one with the lower address
-gives way.
+`teachpoint.local`. A name of a service that is taken when it is announced gets a number (zeroconf does it).
+Names of hosts are held against the network here: one that answers for somebody else's address gets a number
+too. Where two boxes meet later (two networks joined, two boxes switched on at once), one gives way: for a
+host the one with the lower address, for a service the one with the lower record, as RFC 6762 §8.2 compares.
 
 Nothing here is needed for a lesson: whatever fails is logged and tried again.
 """
@@ -19,16 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import ifaddr
 
+from sync.clock import SYSTEM
 from sync.logs import log
 
 if TYPE_CHECKING:
-    from zeroconf import Zeroconf
+    from zeroconf import ServiceInfo, Zeroconf
 
 #: The host name that is the same at every box.
 HOST = "teachpoint"
 API = "/api/v1"
 #: How often it is looked whether the network is another one, in seconds.
 LOOK_EVERY_S = 5.0
+#: How often the names in use are asked for, in seconds: nothing else tells two boxes that their networks
+#: were joined, since those who look for them may be answered alone (RFC 6762 §5.4). 200 bytes each time.
+ASK_EVERY_S = 30.0
 #: Longest wait after failures, in seconds.
 LONGEST_WAIT_S = 60.0
 #: How long a name is asked for before it is used, in milliseconds (RFC 6762 §8.1 probes for 750 ms).
@@ -66,8 +70,11 @@ class Discovery:
         self._ending = threading.Event()
         self._awake = threading.Event()
         self._lost: set[str] = set()  # labels that another host claimed with right; of zeroconf's thread
+        self._services: dict[str, ServiceInfo] = {}  # what is announced, by its lower-case name
+        self._lost_services: set[str] = set()  # of those, what another box has with right
         self._zeroconf: Zeroconf | None = None
         self._announced: frozenset[str] = frozenset()
+        self._asked = 0.0  # when the names were asked for last, by the monotonic clock
         #: The labels in use, by the label that was wished for.
         self.hosts: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
@@ -102,7 +109,8 @@ class Discovery:
     def _follow(self) -> None:
         """Announce anew if the addresses have changed, or a name was lost to somebody else."""
         addresses = self._addresses()
-        if addresses == self._announced and not self._lost:
+        if addresses == self._announced and not self._lost and not self._lost_services:
+            self._ask()
             return
         self._leave()
         if addresses:
@@ -116,7 +124,7 @@ class Discovery:
         self.hosts = {}
         for wish in dict.fromkeys((HOST, self.site)):
             self.hosts[wish] = self._free_label(zeroconf, wish, addresses, taken | set(self.hosts.values()))
-        zeroconf.add_listener(_listener(self._heard, addresses), None)
+        zeroconf.add_listener(_listener(self._heard, self._heard_service, addresses), None)
         packed = [ipaddress.IPv4Address(one).packed for one in sorted(addresses)]
         for kind, wish, texts in (
                 ("_http._tcp.local.", HOST, {"path": "/"}),
@@ -126,9 +134,25 @@ class Discovery:
             info = ServiceInfo(kind, f"{instance_name(self.name or self.site)}.{kind}", self.port,
                                addresses=packed, properties=texts, server=f"{self.hosts[wish]}.local.")
             zeroconf.register_service(info, allow_name_change=True)
+            self._services[info.name.lower()] = info
         self._announced = addresses
         log("edge.discovery").info("announced", hosts=sorted(self.hosts.values()),
                                    addresses=sorted(addresses))
+
+    def _ask(self) -> None:
+        """Ask, now and then, who else has our names; `_heard` and `_heard_service` take the answers."""
+        from zeroconf import DNSOutgoing, DNSQuestion
+        from zeroconf.const import _CLASS_IN, _FLAGS_QR_QUERY, _TYPE_A, _TYPE_SRV
+
+        if self._zeroconf is None or SYSTEM.monotonic() - self._asked < ASK_EVERY_S:
+            return
+        self._asked = SYSTEM.monotonic()
+        query = DNSOutgoing(_FLAGS_QR_QUERY)
+        for label in self.hosts.values():
+            query.add_question(DNSQuestion(f"{label}.local.", _TYPE_A, _CLASS_IN))
+        for info in self._services.values():
+            query.add_question(DNSQuestion(info.name, _TYPE_SRV, _CLASS_IN))
+        self._zeroconf.send(query)
 
     def texts(self) -> dict[str, str]:
         """The TXT record of `_teachpoint._tcp`."""
@@ -158,15 +182,29 @@ class Discovery:
             self._lost.add(label)
             self._awake.set()
 
+    def _heard_service(self, name: str, port: int, server: str) -> None:
+        """Somebody says that a service of our name is elsewhere: who gives way?"""
+        ours = self._services.get(name.lower())
+        if ours is not None and (port, server.lower()) > (ours.port or 0, (ours.server or "").lower()):
+            self._lost_services.add(name.lower())
+            self._awake.set()
+
     def _leave(self) -> None:
         zeroconf, self._zeroconf, self._announced = self._zeroconf, None, frozenset()
-        if zeroconf is not None:
-            with contextlib.suppress(Exception):
-                zeroconf.close()
+        services, self._services = self._services, {}
+        lost, self._lost_services = self._lost_services, set()
+        if zeroconf is None:
+            return
+        with contextlib.suppress(Exception):
+            for name in lost & set(services):  # a goodbye for these would be taken for their owner's
+                if zeroconf.loop is not None:
+                    zeroconf.loop.call_soon_threadsafe(zeroconf.registry.async_remove, services[name])
+            zeroconf.close()
 
 
-def _listener(heard: Callable[[str, str, frozenset[str]], None], ours: frozenset[str]) -> Any:
-    from zeroconf import DNSAddress, RecordUpdate, RecordUpdateListener
+def _listener(heard: Callable[[str, str, frozenset[str]], None],
+              heard_service: Callable[[str, int, str], None], ours: frozenset[str]) -> Any:
+    from zeroconf import DNSAddress, DNSService, RecordUpdate, RecordUpdateListener
 
     class Listener(RecordUpdateListener):
         def async_update_records(self, _zeroconf: Zeroconf, _now: float, records: list[RecordUpdate]) -> None:
@@ -176,6 +214,8 @@ def _listener(heard: Callable[[str, str, frozenset[str]], None], ours: frozenset
                     address = str(ipaddress.IPv4Address(new.address))
                     if address not in ours:
                         heard(new.name, address, ours)
+                elif isinstance(new, DNSService) and new.ttl > 0:
+                    heard_service(new.name, new.port, new.server)
 
     return Listener()
 

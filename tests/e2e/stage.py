@@ -44,6 +44,7 @@ class Stage:
         self.hub_data, self.box_data = place / "hub", place / "box"
         self.pairing = place / f"{site}.toml"
         self.ssh_port, self.hub_port, self.box_port, self.content_port = (free_port() for _ in range(4))
+        self.inside: list[str] = []  # words before each command: where it runs (ip netns exec …)
         self.environment = {**os.environ, MARK: str(place), "TEACHPOINT_LANG": "en"}
         self._running: list[Service] = []
 
@@ -63,7 +64,7 @@ class Stage:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `teachpoint … --json` and do not wait."""
-        return subprocess.Popen([command(), *words, "--json"], stdout=subprocess.PIPE,
+        return subprocess.Popen([*self.inside, command(), *words, "--json"], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
                                 env=self.environment, encoding="utf-8", errors="backslashreplace")
 
@@ -151,7 +152,7 @@ class Service:
     def __init__(self, stage: Stage, words: tuple[str, ...]) -> None:
         self.log = stage.place / f"{words[0]}-{words[1]}.log"
         with self.log.open("ab") as sink:
-            self.process = subprocess.Popen([command(), *words], stdout=sink, stderr=sink,
+            self.process = subprocess.Popen([*stage.inside, command(), *words], stdout=sink, stderr=sink,
                                             stdin=subprocess.DEVNULL, env=stage.environment)
 
     def up(self) -> bool:
