@@ -7,11 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-import edge.commands  # noqa: F401 - adds `serve` and `index` to the group `box`
-from hardware.commands import doctor
 from sync import command_line
-from sync.box.commands import box
-from sync.hub.commands import hub
 
 try:
     VERSION = version("teachpoint")
@@ -19,7 +15,28 @@ except PackageNotFoundError:  # inside the PyInstaller executable without metada
     VERSION = "0.1.0"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Rooms(click.Group):
+    """The rooms' commands, each loaded when it is called: `box status` on a small machine does not wait for
+    what only a hub needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return ["box", "doctor", "hub"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name == "box":
+            import edge.commands  # noqa: F401 - adds `serve` and `index` to the group `box`
+            from sync.box.commands import box
+            return box
+        if cmd_name == "hub":
+            from sync.hub.commands import hub
+            return hub
+        if cmd_name == "doctor":
+            from hardware.commands import doctor
+            return doctor
+        return None
+
+
+@click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="teachpoint")
 def teachpoint() -> None:
     """The offline-first education server for remote teaching points.
@@ -28,11 +45,6 @@ def teachpoint() -> None:
     Exit statuses: 0 done, 2 wrong usage, 3 refused (bad input, untrusted, not allowed),
     4 the other side can't be reached, 5 no room, 1 anything else.
     """
-
-
-teachpoint.add_command(hub)
-teachpoint.add_command(box)
-teachpoint.add_command(doctor)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ import click
 
 from sync.command_line import data_option, host_and_port, json_option
 from sync.hub.commands import hub
-from sync.hub.serve import serve
 
 
 @hub.command("serve")
@@ -29,5 +28,7 @@ def serve_command(http: tuple[str, int], ssh: tuple[str, int] | None, watch: Pat
       teachpoint hub serve --data /var/lib/teachpoint
       teachpoint hub serve --http 0.0.0.0:8100 --ssh 0.0.0.0:2222 --watch /srv/lessons
     """
+    from sync.hub.serve import serve  # what serves is loaded only where it is used
+
     del as_json  # it prints no facts; errors are JSON with it (sync.command_line)
     serve(data, http, ssh, watch)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
-import pypinyin
 from msgspec import Meta
 
 from sync.errors import Misused, Refused
@@ -323,6 +322,8 @@ def resource_name(stem: str) -> tuple[str, int]:
 
 def derived_id(parts: Sequence[str], title: str) -> str:
     """The id of a package by its naming: the title's pinyin to read, a hash of all names to tell apart."""
+    import pypinyin  # a third of a second: only a publish pays for it
+
     digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:ID_HASH_DIGITS]
     words = re.findall(r"[a-z0-9]+", " ".join(pypinyin.lazy_pinyin(title)).casefold())
     slug = ""

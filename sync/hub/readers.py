@@ -26,8 +26,6 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 import msgspec
-import pypdf
-from PIL import Image, ImageOps
 
 #: Most text kept of one file, in characters: the Four Great Novels together have 3.5 million.
 MOST_TEXT_CHARACTERS = 4_000_000
@@ -108,6 +106,8 @@ def read_pdf(path: Path, found: Found) -> bytes:
     """Title, page count, and the text of each page."""
     pages: list[str] = []
     try:
+        import pypdf  # 0.2 s: not for those who only want this module's limits
+
         reader = pypdf.PdfReader(path, strict=False)
         if reader.is_encrypted and not reader.decrypt(""):
             raise Unreadable("is protected by a password: shown, but not searched")
@@ -198,6 +198,8 @@ READERS: dict[str, Callable[[Path, Found], bytes]] = {
 
 def thumbnail_of(source: Path | bytes) -> bytes:
     """A JPEG of at most THUMBNAIL_PIXELS a side, upright, on white where it is transparent."""
+    from PIL import Image, ImageOps
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         Image.MAX_IMAGE_PIXELS = MOST_PIXELS
