@@ -11,8 +11,7 @@ from typing import Any
 
 from edge import shown
 from sync.clock import Clock
-from sync.error_texts import TEXTS
-from sync.errors import Broken, TeachpointError
+from sync.errors import Broken, TeachpointError, in_words
 from sync.logs import log
 
 #: How long one answer serves all pages, in seconds: a class of 40 opens the first page at once.
@@ -88,14 +87,3 @@ def rounded(ago_s: float) -> float:
 def seconds(time: object) -> float:
     """A time of the status: seconds since 1970."""
     return float(time) if isinstance(time, int | float) else 0.0
-
-
-def in_words(error: Mapping[str, Any], language: str) -> dict[str, str]:
-    """A coded problem in the reader's language; one that this version does not know as it came."""
-    code = str(error.get("code") or "")
-    if code in TEXTS:
-        known = TeachpointError(code, **{str(k): v for k, v in (error.get("facts") or {}).items()})
-        short = language.split("-")[0]
-        return {"code": code, "message": known.message(short), "advice": known.advice(short)}
-    return {"code": code, "message": str(error.get("message") or code),
-            "advice": str(error.get("advice") or "")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 import ifaddr
 import segno
@@ -11,13 +12,16 @@ from markupsafe import Markup
 
 #: Most addresses named on the page.
 MOST_ADDRESSES = 5
+#: How long the machine's numbers are believed, in seconds: asking for them costs as much as half a page.
+NUMBERS_KEPT_S = 5.0
 
 
-def addresses_of(site: str, host: str, scheme: str) -> list[str]:
-    """Addresses to type, the surest first: by number, then by name. `host` is what this browser asked."""
+def addresses_of(site: str, host: str, scheme: str, now_s: float) -> list[str]:
+    """Addresses to type, the surest first: by number, then by name. `host` is what this browser asked;
+    `now_s` is the monotonic time."""
     name, port = _split(host)
     suffix = f":{port}" if port else ""
-    numbers = local_numbers()
+    numbers = local_numbers(int(now_s // NUMBERS_KEPT_S))
     names: list[str] = []
     if _is_number(name) and not name.startswith("127."):
         names.append(name)
@@ -28,8 +32,9 @@ def addresses_of(site: str, host: str, scheme: str) -> list[str]:
     return [f"{scheme}://{one}{suffix}/" for one in names[:MOST_ADDRESSES]]
 
 
-def local_numbers() -> list[str]:
-    """The IPv4 addresses of this machine on its networks, private ones first."""
+@lru_cache(maxsize=1)
+def local_numbers(_moment: int) -> tuple[str, ...]:
+    """The IPv4 addresses of this machine on its networks, private ones first; looked up once a moment."""
     found: list[ipaddress.IPv4Address] = []
     for adapter in ifaddr.get_adapters():
         for one in adapter.ips:
@@ -37,7 +42,7 @@ def local_numbers() -> list[str]:
                 address = ipaddress.IPv4Address(str(one.ip))
                 if not address.is_loopback and not address.is_link_local and address not in found:
                     found.append(address)
-    return [str(address) for address in sorted(found, key=lambda a: (not a.is_private, a))]
+    return tuple(str(address) for address in sorted(found, key=lambda a: (not a.is_private, a)))
 
 
 def square(address: str) -> Markup:

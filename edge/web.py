@@ -103,7 +103,9 @@ class Classroom:
         part["hub"] = {**facts["hub"], "error": None}
         if not facts["hub"]["offline"] and facts["hub"]["last_contact_ago"] is not None:
             part["hub"]["last_contact_ago"] = 0.0  # not shown: the page need not change with it
-        return self.page("today.html", "today", lambda: {**part, **self.newest()}, part)
+        address = self.addresses()[0]
+        return self.page("today.html", "today", lambda: {
+            **part, **self.newest(), "address": address, "qr": square(address)}, part, address)
 
     def newest(self) -> dict[str, Any]:
         """The newest lessons of each grade, in the order of the timetable's subjects."""
@@ -116,7 +118,8 @@ class Classroom:
             newest = of_each_subject(catalogue.newest_packages(NEWEST_LOOKED_AT, grade=grade.name), each)
             if newest and len(groups) < most_grades:
                 groups.append({"name": grade.name, "address": shown.address("/browse", grade=grade.name),
-                               "lessons": [shown.lesson(package) for package in newest]})
+                               "lessons": [shown.lesson(package) for package in newest],
+                               "more": grade.packages > len(newest)})
         return {"groups": groups, "grades": [
             {"name": grade.name, "address": shown.address("/browse", grade=grade.name)} for grade in menu]}
 
@@ -251,10 +254,14 @@ class Classroom:
         facts = self.box_facts()
         return self.page("status.html", "status", facts, facts)
 
+    def addresses(self) -> list[str]:
+        """How other devices reach this box, the surest first."""
+        return addresses_of(self.state.site, checked_host(request.headers.get("Host")), request.scheme,
+                            self.state.clock.monotonic())
+
     def help(self) -> Response:
         """How other devices reach the box."""
-        host = checked_host(request.headers.get("Host"))
-        addresses = addresses_of(self.state.site, host, request.scheme)
+        addresses = self.addresses()
         hub = {"name": self.facts.values(g.language)["hub"]["name"]}
         return self.page("help.html", "help", lambda: {
             "addresses": addresses, "qr": square(addresses[0]), "qr_address": addresses[0], "hub": hub},

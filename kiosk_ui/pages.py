@@ -49,7 +49,8 @@ def environment(language: str) -> Environment:
         language=language, static=static_address, lang_of=lambda text, declared="": lang_of(
             text, declared, language))
     templates.filters.update(
-        bytes=bytes_text, duration=duration_text, ago=lambda seconds: ago_text(words, seconds))
+        bytes=bytes_text, duration=duration_text, words=words_html, address_words=address_html,
+        ago=lambda seconds: ago_text(words, seconds))
     return templates
 
 
@@ -74,6 +75,21 @@ def lang_of(text: object, declared: str, page: str) -> Markup:
     if tag.split("-")[0].lower() == page.split("-")[0]:
         return Markup("")
     return Markup(' lang="') + escape(tag) + Markup('"')
+
+
+def words_html(text: object) -> Markup:
+    """Words with `commands` in backticks, as the texts of errors have them: those as code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a lone one is meant as it stands
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+                           for place, part in enumerate(parts))
+
+
+def address_html(address: object) -> Markup:
+    """An address that may break after its `//`, without the last slash that nobody types."""
+    scheme, slashes, rest = str(address).rstrip("/").partition("//")
+    return Markup("{}{}<wbr>{}").format(scheme, slashes, rest)
 
 
 def bytes_text(count: int) -> str:

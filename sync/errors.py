@@ -7,7 +7,8 @@ these; nothing else reaches a user. Texts stand in `sync/error_texts.py` and may
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from sync.error_texts import TEXTS
 
@@ -99,3 +100,14 @@ class _Facts(dict[str, str]):
 def _printable(value: object) -> str:
     """Text that any terminal and JSON writer can take, also where a file name is not UTF-8."""
     return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def in_words(problem: Mapping[str, Any], language: str) -> dict[str, str]:
+    """A recorded problem (`{code, facts}`) in a language tag's words: `{code, message, advice}`; one that
+    this version does not know as it came."""
+    code, short = str(problem.get("code") or ""), language.split("-")[0]
+    if code in TEXTS:
+        known = TeachpointError(code, **{str(k): v for k, v in (problem.get("facts") or {}).items()})
+        return {"code": code, "message": known.message(short), "advice": known.advice(short)}
+    return {"code": code, "message": str(problem.get("message") or code),
+            "advice": str(problem.get("advice") or "")}

@@ -86,6 +86,32 @@
     }
   }
 
+  function play(film) {
+    var playing = film.play();
+    if (playing && playing.catch) { playing.catch(function () { /* the browser refuses: its own bar says so */ }); }
+  }
+
+  /* OK on a film plays or halts it: its bar is made for a pointer. */
+  document.addEventListener('keydown', function (event) {
+    var here = document.activeElement;
+    var ok = event.key === 'Enter' || event.keyCode === 13;
+    if (!ok || event.defaultPrevented || !here || !/^(video|audio)$/i.test(here.tagName)) { return; }
+    event.preventDefault();
+    if (here.paused) { play(here); } else { here.pause(); }
+  });
+
+  var film = document.querySelector('video');
+  var button = document.querySelector('[data-full]');
+  var fill = film && (film.requestFullscreen || film.webkitRequestFullscreen || film.webkitEnterFullscreen);
+  if (button && fill) {
+    button.hidden = false;
+    button.addEventListener('click', function () {
+      fill.call(film);
+      film.focus();
+      play(film);
+    });
+  }
+
   document.addEventListener('keydown', function (event) {
     var way = ARROWS[event.key] || (event.key ? undefined : CODES[event.keyCode]);
     if (!way || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) { return; }

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from kiosk_ui import i18n, pages
 from sync.clock import Clock
+from sync.errors import in_words
 from sync.hub.settings import Hub, open_hub
 from sync.hub.status import hub_problems, hub_status
 from sync.version import VERSION
@@ -21,8 +22,12 @@ from sync.version import VERSION
 LANGUAGE_COOKIE = "teachpoint-language"
 #: Rows of a list on the page; the commands show all.
 MOST_ROWS = 200
-#: Ids of missing packages named for a site.
-MOST_MISSING = 12
+#: Missing packages named for a site.
+MOST_MISSING = 6
+#: Sites named beside a package.
+MOST_SITES = 12
+#: The states of a site in the order in which they want an admin's eye.
+_ORDER = ("alarm", "never", "coming", "whole", "idle", "revoked")
 
 _POLICY = "; ".join(("default-src 'none'", "style-src 'self'", "img-src 'self'", "base-uri 'none'",
                      "form-action 'none'", "frame-ancestors 'none'"))
@@ -82,28 +87,57 @@ def create_console(hub: Hub) -> Flask:
 
 
 def _facts(hub: Hub, clock: Clock, name: str, language: str) -> dict[str, Any]:
-    now = clock.now()
-    sites = []
-    for one in hub_status(hub):
-        heard = one["last_contact"]
-        sites.append({
-            "site": one["site"], "name": one["name"], "revoked": bool(one["revoked"]),
-            "ago": None if heard is None else max(0.0, now - heard), "packages": one["packages"],
-            "bytes_left": one["bytes_left"], "problems": one["problems"],
-            "missing": [missing["id"] for missing in one["missing"][:MOST_MISSING]],
-            "records": sum(int(box["last_seq"] or 0) for box in one["boxes"])})
-    packages = hub.database.execute(
-        "SELECT id, max(version), name, bytes FROM package GROUP BY id ORDER BY max(published) DESC LIMIT ?",
-        [MOST_ROWS])
+    now, status = clock.now(), hub_status(hub)
+    newest = hub.database.execute(
+        "SELECT p.id, p.version, p.name, p.resources, p.bytes, p.published FROM package p JOIN "
+        "(SELECT id, max(version) AS version FROM package GROUP BY id) USING (id, version) "
+        "ORDER BY p.published DESC").fetchall()
+    names = {id_: title for id_, _, title, *_ in newest}
+    sites = sorted((_site(one, names, now, language) for one in status),
+                   key=lambda one: _ORDER.index(one["state"]))
+    at_sites = _at_sites(hub, status)
     uploads = hub.database.execute(
-        "SELECT site, name, size, received FROM upload ORDER BY site, seq DESC LIMIT ?", [MOST_ROWS])
+        "SELECT coalesce(s.name, u.site), u.name, u.size, u.received FROM upload u "
+        "LEFT JOIN site s ON s.site = u.site ORDER BY u.site, u.seq DESC LIMIT ?", [MOST_ROWS])
     return {
-        "hub": {"name": name}, "version": VERSION, "sites": sites, "problems": hub_problems(hub),
+        "hub": {"name": name}, "version": VERSION, "sites": sites,
+        "problems": [in_words(one, language) for one in hub_problems(hub)],
         "other_language": next(other for other in i18n.LANGUAGES if other != language),
-        "packages": [{"id": id_, "version": version, "name": title, "bytes": size}
-                     for id_, version, title, size in packages],
+        "sums": {"sites": sum(one["state"] != "revoked" for one in sites), "packages": len(newest),
+                 **{state: sum(one["state"] == state for one in sites) for state in ("alarm", "whole")}},
+        "packages": [{"id": id_, "version": version, "name": title, "resources": resources, "bytes": size,
+                      "ago": max(0.0, now - published), "sites": at_sites.get(id_, [])[:MOST_SITES],
+                      "sites_more": max(0, len(at_sites.get(id_, [])) - MOST_SITES)}
+                     for id_, version, title, resources, size, published in newest[:MOST_ROWS]],
         "uploads": [{"site": site, "name": title, "size": size, "received": received is not None}
                     for site, title, size, received in uploads]}
+
+
+def _site(one: dict[str, Any], names: dict[str, str], now: float, language: str) -> dict[str, Any]:
+    """A site as the page shows it; `names` are those of the packages."""
+    heard, missing = one["last_contact"], one["missing"]
+    state = ("revoked" if one["revoked"] else "alarm" if one["problems"] else "never" if heard is None
+             else "coming" if missing else "whole" if one["packages"]["assigned"] else "idle")
+    return {
+        "site": one["site"], "name": one["name"], "state": state, "packages": one["packages"],
+        "ago": None if heard is None else max(0.0, now - heard),
+        "bytes": one["bytes"], "bytes_left": one["bytes_left"],
+        "problems": [in_words(problem, language) for problem in one["problems"]],
+        "missing": [{"name": names[lack["id"]], "bytes": lack["bytes"]} for lack in missing[:MOST_MISSING]],
+        "missing_more": max(0, len(missing) - MOST_MISSING),
+        "records": sum(int(box["last_seq"] or 0) for box in one["boxes"])}
+
+
+def _at_sites(hub: Hub, status: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Package → the sites it is assigned to, and whether it is whole there."""
+    lacks = {one["site"]: {missing["id"] for missing in one["missing"]}
+             for one in status if not one["revoked"]}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for package, site, name in hub.database.execute(
+            "SELECT a.package, a.site, s.name FROM assignment a JOIN site s USING (site) ORDER BY s.name"):
+        if site in lacks:
+            found.setdefault(package, []).append({"name": name, "whole": package not in lacks[site]})
+    return found
 
 
 def _metrics(hub: Hub) -> bytes:

@@ -26,7 +26,7 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     site, name, revoked   as `Site`
     last_contact     when it was last connected;  last_heard  that, or a later stick
     boxes            `[{box, last_seq, last_record_time}]`, the one last heard of first
-    packages         `{assigned, complete}`, counts
+    packages         `{assigned, complete}`, counts;  bytes  of all that is assigned together
     missing          `[{id, version, bytes}]` what that box does not have whole yet
     bytes_left       their bytes together: at most so much is still to be moved
     problems         `[{code, message, advice, facts, since}]`
@@ -54,6 +54,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
         "site": site.site, "name": site.name, "revoked": site.revoked,
         "last_contact": contact, "last_heard": heard, "boxes": boxes,
         "packages": {"assigned": len(assigned), "complete": len(assigned) - len(missing)},
+        "bytes": sum(_bytes(one) for one in assigned),
         "missing": [{"id": one.id, "version": one.version, "bytes": _bytes(one)} for one in missing],
         "bytes_left": sum(_bytes(one) for one in missing),
         "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard),

@@ -189,11 +189,28 @@ def test_the_first_visit_is_light(room: Room) -> None:
     assert client.get("/favicon.ico").status_code == 200
 
 
+def test_the_first_page_leads_on_only_where_there_is_more(room: Room) -> None:
+    usual(room)
+    assert "See all" not in Page(room.page("/")).words
+    for number in range(9):
+        add_package(room.database, f"m{number}", f"第{number}课", [{"name": "一"}], educationalLevel="三年级")
+    page = Page(room.page("/"))
+    assert [link.words.split(":")[1].strip() for link in page.with_class("more")] == ["三年级"]
+
+
+def test_the_first_page_tells_other_devices_where_to_go(room: Room) -> None:
+    page = Page(room.client().get("/", headers={"Host": "10.42.0.1:8080"}).get_data(as_text=True))
+    [connect] = page.with_class("connect")
+    assert connect.get("href") == "/help" and connect.words.split()[-1] == "http://10.42.0.1:8080"
+    elsewhere = Page(room.client().get("/", headers={"Host": "10.42.0.2"}).get_data(as_text=True))
+    assert elsewhere.with_class("connect")[0].words.split()[-1] == "http://10.42.0.2"
+
+
 def test_nothing_in_english_stands_on_a_chinese_page(room: Room) -> None:
     coming(room)
     room.status["problems"] = [{"code": "disk-failing", "facts": {"path": "x", "reason": "坏道"}}]
     room.state.search.refresh()
-    known = {"English", "teachpoint", "dqs", "USB", "PDF", "doctor", "data", "DIR"}
+    known = {"English", "http", "local", "teachpoint", "dqs", "USB", "PDF", "doctor", "data", "DIR"}
     for address, page in crawl(room.client("zh-CN"), "zh-CN").items():
         if "%3C" not in address:
             strange = set(re.findall("[A-Za-z]{3,}", page.words)) - known - set(re.findall("[a-z]+", address))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from kiosk_ui.i18n import LANGUAGES
 from sync.clock import ManualClock
 from sync.hub.assign import assign
 from sync.hub.console import create_console
-from sync.hub.publish import publish
+from sync.hub.publish import Published, publish
 from sync.hub.settings import Hub, init_hub
 from sync.hub.sites import add_site, revoke_site
+from tests.edge.page_html import Page, broken_rules
 
 
 @pytest.fixture
@@ -53,6 +56,62 @@ def test_sites_what_they_lack_and_packages_are_shown(hub: Hub, tmp_path: Path) -
     assert "共 1 课，已到齐 0 课" in page
     metrics = browser(hub).get("/metrics").get_data(as_text=True)
     assert 'teachpoint_hub_site_packages_assigned{site="s1"} 1.0' in metrics
+
+
+def report(hub: Hub, site: str, *whole: Published, contact_s: float = 60.0) -> None:
+    """What the site's box said: it is whole, and was here so long ago."""
+    now = hub.clock.now()
+    hub.database.execute("INSERT OR REPLACE INTO contact VALUES (?, ?)", [site, now - contact_s])
+    hub.database.execute("INSERT INTO segment VALUES (?, 'b', 1, '', 1, 9, ?)", [site, now - contact_s])
+    for seq, one in enumerate(whole, 1):
+        hub.database.execute("INSERT INTO record VALUES (?, 'b', ?, ?, 'hub', 'package', ?)", [
+            site, seq, now, json.dumps({"id": one.id, "version": one.version, "manifest": one.manifest,
+                                        "complete": True})])
+    hub.database.conn.commit()
+
+
+def lesson(hub: Hub, folder: Path, name: str, size: int) -> Published:
+    (folder / name).mkdir()
+    (folder / name / "教案.bin").write_bytes(name.encode() * size)
+    return publish(hub, folder / name)
+
+
+def cards(page: Page) -> list[tuple[str, str]]:
+    """(state, words) of each site's card, from the top."""
+    return [(card.get("class").split()[1], " ".join(card.words.split())) for card in page.with_class("site")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_admin_sees_at_a_glance_who_lacks_what(hub: Hub, tmp_path: Path, language: str) -> None:
+    first, second = lesson(hub, tmp_path, "大青树", 1000), lesson(hub, tmp_path, "时分秒", 3000)
+    for site, name in (("a", "甲"), ("b", "乙"), ("c", "丙"), ("d", "丁"), ("e", "戊"), ("f", "己")):
+        add_site(hub, site, name)
+    for site in "abcd":
+        assign(hub, [first.id, second.id], [site])
+    report(hub, "a", first, second)
+    report(hub, "b", first)
+    report(hub, "c", contact_s=9 * 86400)
+    report(hub, "e")
+    revoke_site(hub, "f")
+    hub.database.execute("UPDATE site SET created = ? WHERE site = 'c'", [hub.clock.now() - 20 * 86400])
+    hub.database.conn.commit()
+    page = Page(browser(hub, language).get("/").get_data(as_text=True))
+    assert broken_rules(page, language) == []
+    seen = cards(page)
+    assert [state for state, _ in seen] == ["alarm", "never", "coming", "whole", "idle", "revoked"]
+    alarm, _never, coming, whole, _idle, revoked = (words for _, words in seen)
+    assert ("丙" in alarm and "9" in alarm) and ("site-silent" not in alarm)
+    assert ("没有" if language == "zh-CN" else "Nothing was heard") in alarm, "in the reader's language"
+    assert "时分秒" in coming and "大青树" not in coming
+    assert "大青树" not in whole and "大青树" not in revoked
+    bars = [(bar.get("max"), bar.get("value")) for bar in page.all("progress")]
+    assert bars[2][0] == bars[3][0] == bars[3][1] and 0 < int(bars[2][1]) < int(bars[2][0])
+    has, lacks = ("已有：", "未到齐：") if language == "zh-CN" else ("Hasit:", "Lacksit:")
+    at = {row.words.split()[0]: "".join(row.words.split()) for row in page.with_class("package")}
+    assert all(f"{has}甲" in words and f"{lacks}丙" in words and "己" not in words for words in at.values())
+    assert f"{has}乙" in at["大青树"] and f"{lacks}乙" in at["时分秒"]
+    [sums] = page.with_class("sums")
+    assert [word for word in sums.words.split() if word.isdigit()] == ["5", "1", "1", "2"]
 
 
 def test_it_answers_health_keeps_the_language_and_takes_no_writes(hub: Hub) -> None:
