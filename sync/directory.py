@@ -50,10 +50,12 @@ class Directory:
         self.site = site
 
     def fetch_feed(self, into: Path) -> Moved:
-        """As `Transport.fetch_feed`. Raises Unreachable `carrier-gone`; Refused `stick-without-feed`."""
+        """As `Transport.fetch_feed`. Raises Unreachable `carrier-gone`; Refused `stick-without-feed`,
+        `stick-leads-elsewhere`."""
         feed = self.root / "feed" / self.site
         self._there()
         with self._carrier():
+            self._hold_inside(feed)
             names = sorted(_files_below(feed))
             missing = not feed.is_dir()
         if missing:
