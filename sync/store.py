@@ -367,10 +367,11 @@ def _reading(path: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
     except OSError as error:
         reason = "not a regular file" if error.errno in (errno.ELOOP, errno.ENXIO) else error.strerror
         raise Refused("file-unreadable", path=path, reason=reason) from error
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(descriptor)
+        raise Refused("file-unreadable", path=path, reason="not a regular file")
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise Refused("file-unreadable", path=path, reason="not a regular file")
         yield handle, before
 
 

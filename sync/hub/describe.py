@@ -22,6 +22,8 @@ from sync.errors import Misused, Refused
 from sync.layout import PACKAGE_ID
 from sync.manifest import TYPES
 
+#: The name of a package whose folder has none that could be shown (blanks; the root of a disk).
+UNNAMED = "未命名"
 #: The file that adds to or corrects what the names say.
 PACKAGE_TOML = "package.toml"
 #: Largest `package.toml` read, in bytes; one that names 1,000 resources has about 100 KB.
@@ -52,7 +54,7 @@ _GRADE = re.compile(
     r"|初(?P<junior>[一二三123])|高(?P<senior>[一二三123])(?!\w*版)"
     r"|(?P<pre>学前班|幼儿园(?:[大中小]班)?)"
     r"|(?<![a-z])(?P<word>grade|year|class)[\s_-]*(?P<en>1[0-2]|[1-9])(?!\d))", re.I)
-_VOLUME = re.compile(r"上册|下册|全一册|全册|上学期|下学期|第[一二]学期|(?<=级)[上下](?!\w)"
+_VOLUME = re.compile(r"上册|下册|全一册|全册|上学期|下学期|第[一二]学期|(?<=级)(?:[上下](?!\w)|[（(][上下][）)])"
                      r"|(?:选择性)?必修(?:第?[一二三四五1-5]册?)?"
                      r"|(?<![a-z])(?:volume|vol\.?|term|semester)[\s_-]*\d(?!\d)", re.I)
 _KNOWN_EDITION = re.compile(
@@ -244,7 +246,7 @@ def read_names(above: Sequence[str], leaf: str, *, given: int = 0) -> Naming:
         parts.insert(0, raw)
     name, position, kind, own = _read_leaf(leaf)
     _take(tokens, own)
-    fields = {"name": name, "edition": tokens.edition, "educationalLevel": tokens.grade,
+    fields = {"name": name or UNNAMED, "edition": tokens.edition, "educationalLevel": tokens.grade,
               "volume": tokens.volume, "about": tokens.subject, "learningResourceType": kind,
               "isPartOf": " / ".join([*_book(tokens, books), *units]),
               "inLanguage": _language(name, tokens.subject)}
@@ -265,7 +267,8 @@ def read_tokens(name: str) -> Tokens:
     # The volume first: `三年级上` is known by the 级 before it.
     volume = _VOLUME.search(rest)
     if volume:
-        found.volume = {"上": "上册", "下": "下册"}.get(volume.group(), volume.group())
+        spelled = volume.group()
+        found.volume = {"上": "上册", "下": "下册"}.get(spelled.strip("（()）"), spelled)
         rest = rest[:volume.start()] + " " + rest[volume.end():]
     grade = _GRADE.search(rest)
     if grade:

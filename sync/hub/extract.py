@@ -28,7 +28,7 @@ from sync.store import Batch
 from sync.transport import silent
 
 #: Counts up whenever a reader finds something else than before; files are then looked into again.
-VERSION = 1
+VERSION = 2
 #: Files given to one reading process: bounds what is lost when it dies, and its temporary files.
 FILES_A_RUN = 200
 #: Seconds for one thumbnail or one look at a video's head.

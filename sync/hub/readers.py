@@ -359,8 +359,11 @@ class _Page(html.parser.HTMLParser):
     """Title and visible text of HTML."""
 
     _HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "head"})
+    #: Readings over characters (`<ruby>鹳<rt>guàn</rt>雀`): words are searched without them. Their end tags
+    #: may be left out (HTML, 4.5.10).
+    _READINGS = frozenset({"rt", "rp", "rtc"})
     _INLINE = frozenset({"a", "b", "i", "em", "strong", "span", "u", "small", "sub", "sup", "ruby", "rb",
-                         "font", "code", "mark", "abbr", "cite", "q", "rt", "rp", "img", "wbr"})
+                         "font", "code", "mark", "abbr", "cite", "q", "img", "wbr"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -368,6 +371,7 @@ class _Page(html.parser.HTMLParser):
         self._parts: list[str] = []
         self._hidden: list[str] = []
         self._in_title = False
+        self._in_reading = False
 
     def read(self, text: str) -> None:
         try:
@@ -384,9 +388,14 @@ class _Page(html.parser.HTMLParser):
             self._in_title = True
         elif tag == "body":
             self._hidden.clear()
+        elif tag in self._READINGS:
+            self._in_reading = True
+        elif tag in ("ruby", "rb"):
+            self._in_reading = False
         elif tag in self._HIDDEN:
             self._hidden.append(tag)
         elif tag not in self._INLINE:
+            self._in_reading = False  # the ruby was never closed
             self._parts.append("\n")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
@@ -396,6 +405,8 @@ class _Page(html.parser.HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
+        elif tag == "ruby" or tag in self._READINGS:
+            self._in_reading = False
         elif tag in self._hidden:
             while self._hidden.pop() != tag:
                 pass
@@ -405,7 +416,7 @@ class _Page(html.parser.HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title += data
-        elif not self._hidden:
+        elif not self._hidden and not self._in_reading:
             self._parts.append(data)
 
 
