@@ -10,7 +10,6 @@ import argparse
 import base64
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from waitress import create_server
 
+from edge.listen import Address, bind
 from edge.shown import TYPE_ORDER
+from edge.wsgi import WebServer
 from sync.clock import ManualClock
 from sync.hub.assign import assign
 from sync.hub.console import create_console
@@ -71,14 +71,14 @@ def take(driver: Any, file: Path, *, whole: bool = True) -> None:
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """The address of an app's first page, as long as it is needed."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=2)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}/"
-    finally:
-        server.close()
-        thread.join(5)
+    with bind(Address("127.0.0.1", 0)) as listener:
+        server = WebServer(app, listener, Path(tempfile.gettempdir()), threads=2, most_body_bytes=1_000_000,
+                           behind_nginx=False)
+        server.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.close()
 
 
 def room_in(place: Path, prepare: Callable[[Room], None]) -> Flask:
@@ -93,10 +93,10 @@ def hub_in(place: Path) -> Flask:
     hub = init_hub(place / "hub", "青山镇中心学校", ["127.0.0.1"], 2222)
     hub.clock = ManualClock(time.time())
     packages = []
-    for number, (name, size) in enumerate({"部编版/三年级上册/语文/第01课 大青树下的小学": 48_000_000,
-                                           "部编版/三年级上册/数学/第01课 时、分、秒": 21_500_000,
-                                           "教科版/五年级下册/科学/第03课 抛出去的球": 36_000_000,
-                                           "部编版/一年级上册/语文/第04课 日月水火": 9_300_000}.items()):
+    for number, (name, size) in enumerate({"部编版/三年级上册/语文/第01课 大青树下的小学": 4_800_000,
+                                           "部编版/三年级上册/数学/第01课 时、分、秒": 2_150_000,
+                                           "教科版/五年级下册/科学/第03课 抛出去的球": 3_600_000,
+                                           "部编版/一年级上册/语文/第04课 日月水火": 930_000}.items()):
         folder = place / "lessons" / name
         folder.mkdir(parents=True)
         (folder / "教案.txt").write_text(f"教案 {number}\n" * 40, "utf-8")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e import axe
+from tests.e2e import axe, pictures
 from tests.e2e.browser import MISSING, open_browser, resize
 from tests.e2e.class_lessons import FILM_S, make_lessons
 from tests.e2e.stage import Stage, ask, wait_for
@@ -386,9 +388,36 @@ def test_on_a_phone_everything_fits_and_can_be_touched(box: Stage, browser: Any,
         assert browser.execute_script(WIDE) == [False], address
 
 
+def violations(driver: Any, script: str) -> list[tuple[str, list[str]]]:
+    """What axe-core holds against the page: WCAG 2.1 A and AA, as far as a program can tell."""
+    driver.execute_script(script)
+    result = driver.execute_async_script(
+        "const done = arguments[0]; axe.run(document, {iframes: false, runOnly: ['wcag2a', 'wcag2aa', "
+        "'wcag21a', 'wcag21aa', 'best-practice']}).then(done)")
+    return [(rule["id"], [node["html"][:140] for node in rule["nodes"]]) for rule in result["violations"]]
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("state", [*pictures.STATES, "hub"])
+def test_every_state_of_box_and_hub_fits_a_phone_and_pleases_axe(
+        browser: Any, tmp_path: Path, state: str, language: str) -> None:
+    app = pictures.hub_in(tmp_path) if state == "hub" else pictures.room_in(tmp_path, pictures.STATES[state])
+    script = axe.source()
+    with pictures.served(app) as address:
+        go(browser, f"{address}language/{language}")
+        assert violations(browser, script) == []
+        resize(browser, 360, 800, touch=True)
+        go(browser, address)
+        assert browser.execute_script(SMALL) == []
+        assert browser.execute_script(WIDE) == [False]
+        pictures.take(browser, tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as picture:
+        assert picture.width == 720 and picture.height > 1200
+        assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50
+
+
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 def test_axe_finds_nothing(box: Stage, browser: Any, language: str) -> None:
-    """WCAG 2.1 A and AA, as far as a program can tell: contrast, names, roles, order."""
     script = axe.source()
     go(browser, f"{box.url}language/{language}")
     lesson = resources(box)["课文朗读"]["package"]
@@ -397,12 +426,7 @@ def test_axe_finds_nothing(box: Stage, browser: Any, language: str) -> None:
     addresses += [page_of(box, name) for name in names]
     for address in addresses:
         go(browser, address)
-        browser.execute_script(script)
-        result = browser.execute_async_script(
-            "const done = arguments[0]; axe.run(document, {iframes: false, runOnly: ['wcag2a', 'wcag2aa', "
-            "'wcag21a', 'wcag21aa', 'best-practice']}).then(done)")
-        bad = [(rule["id"], [node["html"][:140] for node in rule["nodes"]]) for rule in result["violations"]]
-        assert bad == [], address
+        assert violations(browser, script) == [], address
 
 
 def test_pages_stay_quick_to_answer_while_films_run(box: Stage, browser: Any) -> None:
