@@ -54,7 +54,8 @@ _GRADE = re.compile(
     r"|初(?P<junior>[一二三123])|高(?P<senior>[一二三123])(?!\w*版)"
     r"|(?P<pre>学前班|幼儿园(?:[大中小]班)?)"
     r"|(?<![a-z])(?P<word>grade|year|class)[\s_-]*(?P<en>1[0-2]|[1-9])(?!\d))", re.I)
-_VOLUME = re.compile(r"上册|下册|全一册|全册|上学期|下学期|第[一二]学期|(?<=级)(?:[上下](?!\w)|[（(][上下][）)])"
+_VOLUME = re.compile(r"上册|下册|全一册|全册|上学期|下学期|第[一二]学期"
+                     r"|(?<=级)(?:[上下](?!\w)|[（(][上下][）)])"
                      r"|(?:选择性)?必修(?:第?[一二三四五1-5]册?)?"
                      r"|(?<![a-z])(?:volume|vol\.?|term|semester)[\s_-]*\d(?!\d)", re.I)
 _KNOWN_EDITION = re.compile(
