@@ -14,6 +14,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -288,6 +289,17 @@ class Batch:
                 return Added(name, before.st_size, new=True)
             _same(source, before, handle, before.st_size)
             return Added(name, before.st_size, new=False)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for files of the moment, gone with the block; after a kill `Store.sweep` removes it."""
+        folder = temporary_beside(self._folder)
+        with disk_errors(folder):
+            folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def commit(self) -> int:
         """Make all staged objects durable and visible; how many bytes were new.

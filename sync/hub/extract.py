@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +163,7 @@ class Extractor:
         """Let a reading process look into the files; one that kills it is left out, the rest goes on."""
         at = 0
         while at < len(jobs):
-            with tempfile.TemporaryDirectory(prefix="teachpoint-") as name:
-                folder = Path(name)
+            with self._batch.scratch() as folder:
                 rest = jobs[at:]
                 self._run_reader(rest, folder)
                 for number, (sha256, kind) in enumerate(rest):
@@ -195,10 +193,10 @@ class Extractor:
         """The first page of a PDF as a small JPEG, where pdftoppm is installed."""
         if "pdftoppm" not in self._tools:
             return b""
-        with tempfile.TemporaryDirectory(prefix="teachpoint-") as name:
+        with self._batch.scratch() as folder:
             self._program("pdftoppm", "-f", "1", "-l", "1", "-singlefile", "-jpeg", "-scale-to",
-                          str(readers.THUMBNAIL_PIXELS), str(self._batch.path(sha256)), f"{name}/page")
-            return _small(Path(name) / "page.jpg")
+                          str(readers.THUMBNAIL_PIXELS), str(self._batch.path(sha256)), f"{folder}/page")
+            return _small(folder / "page.jpg")
 
     def _media(self, sha256: str, kind: str) -> tuple[readers.Found, bytes]:
         """Duration, title and a frame (or the cover) of a video or audio file."""
@@ -224,12 +222,12 @@ class Extractor:
         # Not the very first frame, which is often black.
         skip = [] if kind == "audio" else ["-ss", str(min(found.seconds // 10, 60))]
         size = readers.THUMBNAIL_PIXELS
-        with tempfile.TemporaryDirectory(prefix="teachpoint-") as name:
+        with self._batch.scratch() as folder:
             self._program("ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *skip, *safe, "-i", str(path),
                           "-map", "0:v:0", "-frames:v", "1", "-threads", "1", "-vf",
                           f"scale={size}:{size}:force_original_aspect_ratio=decrease:force_divisible_by=2",
-                          "-f", "image2", "-c:v", "mjpeg", "-q:v", "4", "-y", f"{name}/frame.jpg")
-            return found, _small(Path(name) / "frame.jpg")
+                          "-f", "image2", "-c:v", "mjpeg", "-q:v", "4", "-y", f"{folder}/frame.jpg")
+            return found, _small(folder / "frame.jpg")
 
     def _program(self, program: str, *arguments: str) -> str:
         """Its standard output; "" where it failed, which is the file's fault."""

@@ -109,8 +109,7 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
                          position=described.position, **described.fields)
         warnings = [*content.warnings, *described.warnings, *noted]
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
-    if result.changed:
-        _tell_sites(hub, result.id, warnings)
+    _tell_sites(hub, result.id, warnings)  # unchanged, too: the publish before may have been cut off here
     log("hub.publish").info("published" if result.changed else "unchanged", id=result.id,
                             version=result.version, new_bytes=result.new_bytes, warnings=len(warnings))
     return result

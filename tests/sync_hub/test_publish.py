@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from sync.errors import TeachpointError
+from sync.hub.assign import assign
 from sync.hub.publish import Published, list_packages, publish, publish_tree
-from sync.hub.settings import Hub, init_hub
+from sync.hub.settings import Hub, init_hub, open_hub
+from sync.hub.sites import add_site
 from sync.manifest import MOST_MANIFEST_BYTES, Manifest, parse
 
 LESSON = "人教版/三年级上册/语文/第01课 大青树下的小学"
@@ -72,6 +75,39 @@ def test_the_same_bytes_make_no_new_version(hub: Hub, lesson: Path) -> None:
     again = publish(hub, lesson)
     assert (again.version, again.manifest, again.changed, again.new_bytes) == (1, first.manifest, False, 0)
     assert state(hub) == before
+
+
+def test_sites_learn_of_a_version_although_its_publish_was_cut_off(
+        hub: Hub, lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_site(hub, "s1", "一号")
+    assign(hub, [publish(hub, lesson).id], ["s1"])
+    (lesson / "01 课文.txt").write_text("改了", "utf-8")
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr("sync.hub.publish.write_feed", interrupted)
+        publish(hub, lesson)
+    again = publish(hub, lesson)
+    assert (again.version, again.changed) == (2, False)
+    told = hub.layout.feed("s1").glob("*.desired.json")
+    assert any(again.manifest in path.read_text() for path in told)
+
+
+def test_a_publish_killed_while_it_looks_into_files_leaves_nothing(
+        hub: Hub, lesson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+        monkeypatch.setattr("sync.programs.run", lambda *_, **__: os._exit(9))
+        publish(open_hub(hub.layout.data), lesson)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    hub.store.sweep()
+    assert state(hub)[2] == [] == list((tmp_path / "tmp").iterdir())
+
+
+def interrupted(*_: object) -> None:
+    """As a kill at this place."""
+    raise KeyboardInterrupt
 
 
 def test_a_change_makes_the_next_version_and_the_old_one_stays(hub: Hub, lesson: Path) -> None:
