@@ -1,12 +1,14 @@
 # Two commands matter: `make demo` and `make test`. Each installs what it needs first (a bare Debian 12
 # with Python 3.11 is enough) and does nothing twice: a stamp remembers what was installed from what.
-.PHONY: demo test install test-tools check unit bench binary clean
+.PHONY: demo test install test-tools check unit chaos bench binary clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Kills of `make chaos`: about ten minutes.
+KILLS ?= 600
 
 demo: $(VENV)/.installed $(VENV)/.demo-tools
 	$(BIN)/python -m hardware.demo $(DEMO_ARGS)
@@ -23,6 +25,9 @@ check: $(VENV)/.installed $(VENV)/.test-tools
 
 unit: $(VENV)/.installed
 	$(BIN)/pytest -m "not e2e and not browser and not root and not chaos" $(PYTEST_ARGS)
+
+chaos: $(VENV)/.installed $(VENV)/.test-tools
+	TEACHPOINT_KILLS=$(KILLS) $(BIN)/pytest -s -m chaos $(PYTEST_ARGS)
 
 install: $(VENV)/.installed
 

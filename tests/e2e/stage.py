@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -99,7 +100,7 @@ class Stage:
 
     def serve_hub(self, *words: str) -> Service:
         """`hub serve`, up."""
-        service = self._serve("hub", "serve", "--data", str(self.hub_data), "--http",
+        service = self.begin("hub", "serve", "--data", str(self.hub_data), "--http",
                               f"127.0.0.1:{self.hub_port}", "--ssh", f"127.0.0.1:{self.ssh_port}", *words)
         wait_for("hub serve", lambda: service.up() and can_connect(self.ssh_port)
                  and ask(f"http://127.0.0.1:{self.hub_port}/healthz")["ok"])
@@ -107,13 +108,14 @@ class Stage:
 
     def serve_box(self, *words: str) -> Service:
         """`box serve`, up; without mDNS unless the test wants it."""
-        service = self._serve("box", "serve", "--data", str(self.box_data), "--http",
+        service = self.begin("box", "serve", "--data", str(self.box_data), "--http",
                               f"127.0.0.1:{self.box_port}", "--content", f"127.0.0.1:{self.content_port}",
                               *(words or ("--no-mdns",)))
         wait_for("box serve", lambda: service.up() and ask(self.url + "healthz")["ok"])
         return service
 
-    def _serve(self, *words: str) -> Service:
+    def begin(self, *words: str) -> Service:
+        """Start `teachpoint …` as a service and do not wait until it is up."""
         service = Service(self, words)
         self._running.append(service)
         return service
@@ -231,5 +233,5 @@ def wait_for(what: str, look: Callable[[], Any], patience_s: float = PATIENCE_S)
 def temporary_files(folder: Path) -> Iterator[Path]:
     """What unfinished writes left below `folder`: ours, and rsync's (`.name.XXXXXX`)."""
     for path in folder.rglob(".*"):
-        if path.is_file() and (path.name.startswith(".tmp-") or path.name.count(".") >= 2):
+        if path.is_file() and re.fullmatch(r"\.tmp-.+|\..+\.[A-Za-z0-9]{6}", path.name):
             yield path
