@@ -24,6 +24,8 @@ NAMES_PER_ROUND = 10_000
 #: Unfinished transfers (names that begin with `.`) are removed after so long, in seconds. Until then
 #: the box may go on where it stopped.
 UNFINISHED_AGE_S = 7 * 86400.0
+#: Where rsync moves the beginning of a file when it is cut off; it goes on from that.
+BEGINNINGS = ".tmp-partial"
 #: What was refused is kept for a person to look at: at most so many files of a site (the newest), each at
 #: most the size of a segment, so 210 MiB at worst.
 REFUSED_FILES = 50
@@ -56,7 +58,9 @@ class Source:
 
     keeps = True
 
-    def __init__(self, intake: Intake, root: Path, site: str) -> None:
+    def __init__(self, intake: Intake, root: Path, site: str, abandoned_before: float = 0.0) -> None:
+        """`abandoned_before`: nobody writes any more what was last written before this time."""
+        self.abandoned_before = abandoned_before
         self._intake = intake
         self._site = site
         self._root = open_foreign(root)
@@ -168,14 +172,17 @@ def make_own(taken: Path, most_bytes: int) -> bool:
 
 
 def clear_junk(hub: Hub, source: Source, folder: Foreign, name: str, reason: object,
-               problems: Problems, result: Ingested) -> bool:
-    """Remove what has no business in an inbox; unfinished transfers only when they are old. True if it
-    was removed."""
+               problems: Problems, result: Ingested, *, resumed: bool = False) -> bool:
+    """Remove what has no business in an inbox; unfinished transfers only when they are abandoned, and those
+    from which another goes on (`resumed`) when they are old. True if it was removed."""
     if source.keeps:
         return False
     if name.startswith("."):
         found = folder.stat(name)
-        if found is None or hub.clock.now() - found.st_ctime < UNFINISHED_AGE_S:
+        if found is None:
+            return False
+        dead = not resumed and found.st_ctime < source.abandoned_before
+        if not dead and hub.clock.now() - found.st_ctime < UNFINISHED_AGE_S:
             return False
     else:
         result.refused += 1

@@ -34,9 +34,10 @@ from sync.logs import log
 LOCK_PATIENCE_S = 60.0
 
 
-def ingest(hub: Hub, sites: Sequence[str] | None = None) -> Ingested:
+def ingest(hub: Hub, sites: Sequence[str] | None = None, *, abandoned_before: float = 0.0) -> Ingested:
     """Take in what lies in the inboxes of all valid sites (or of `sites`); a revoked site's is let be.
-    Segments of all sites come first, because large objects take time.
+    Segments of all sites come first, because large objects take time. What a transfer wrote last before
+    the time `abandoned_before` and did not finish is cleared away, unless another can go on from it.
 
     One site's trouble does not keep the others waiting: the first error is raised at the end.
 
@@ -44,7 +45,8 @@ def ingest(hub: Hub, sites: Sequence[str] | None = None) -> Ingested:
     `disk-failing`, `database-…`; NoRoom `disk-full`. What was not taken in stays where it is.
     """
     chosen = list_sites(hub) if sites is None else [get_site(hub, site) for site in sites]
-    return _ingest(hub, chosen, lambda intake, site: Inbox(intake, hub.layout.inbox(site), site))
+    return _ingest(hub, chosen, lambda intake, site: Inbox(
+        intake, hub.layout.inbox(site), site, abandoned_before))
 
 
 def ingest_stick(hub: Hub, stick: Path) -> Ingested:

@@ -11,7 +11,17 @@ from sync.database import transaction
 from sync.errors import Refused
 from sync.hub.feed import write_feed
 from sync.hub.foreign import Foreign
-from sync.hub.inbox import NAMES_PER_ROUND, OBJECTS, REFUSED, SEGMENTS, Intake, Source, clear_junk, make_own
+from sync.hub.inbox import (
+    BEGINNINGS,
+    NAMES_PER_ROUND,
+    OBJECTS,
+    REFUSED,
+    SEGMENTS,
+    Intake,
+    Source,
+    clear_junk,
+    make_own,
+)
 from sync.hub.ingested import Ingested, Problems
 from sync.hub.settings import Hub
 from sync.hub.sites import Site
@@ -130,6 +140,7 @@ class SiteObjects:
                 self._junk(objects, prefix)
                 continue
             with folder:
+                self._clear_beginnings(folder)
                 names = folder.names(left)
                 left -= len(names)
                 for name in names:
@@ -142,9 +153,7 @@ class SiteObjects:
         if not is_sha256(name) or not name.startswith(prefix):
             self._junk(folder, name)
             return None
-        (received,) = self._hub.database.execute(
-            "SELECT min(received IS NOT NULL) FROM upload WHERE site = ? AND sha256 = ?",
-            [self._site, name]).fetchone()
+        received = self._received_all(name)
         found = folder.stat(name)
         if found is None or received == 0:  # wanted: it came in this moment
             return None
@@ -158,8 +167,29 @@ class SiteObjects:
             return None
         return found.st_size
 
+    def _clear_beginnings(self, folder: Foreign) -> None:
+        """Clear away the beginnings of objects that have come meanwhile: nothing goes on from them."""
+        beginnings = folder.folder(BEGINNINGS)
+        if beginnings is None:
+            return
+        with beginnings:
+            for name in beginnings.names(NAMES_PER_ROUND):
+                if self._received_all(name):
+                    self._source.drop(beginnings, name)
+            empty = not beginnings.names(1)
+        if empty:
+            self._source.drop(folder, BEGINNINGS)
+
+    def _received_all(self, sha256: str) -> int | None:
+        """1 if all that records tell of an object has been received, 0 if not; None: no record does."""
+        found: int | None = self._hub.database.execute(
+            "SELECT min(received IS NOT NULL) FROM upload WHERE site = ? AND sha256 = ?",
+            [self._site, sha256]).fetchone()[0]
+        return found
+
     def _junk(self, folder: Foreign, name: str, reason: object = "not an object") -> None:
-        clear_junk(self._hub, self._source, folder, name, reason, self._problems, self._result)
+        clear_junk(self._hub, self._source, folder, name, reason, self._problems, self._result,
+                   resumed=name == BEGINNINGS)
 
 
 def object_file(hub: Hub, sha256: str) -> Path:

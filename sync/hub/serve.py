@@ -138,11 +138,11 @@ class InboxKeeper(FileSystemEventHandler):
 
     def _run(self) -> None:
         hub = open_hub(self._data)
-        refreshed = SYSTEM.monotonic()
+        refreshed, began = SYSTEM.monotonic(), hub.clock.now()
         while not self._ending.is_set():
             self._heard.clear()
             try:
-                ingest(hub)
+                ingest(hub, abandoned_before=began)
                 if SYSTEM.monotonic() - refreshed > REFRESH_S:
                     refresh_feeds(hub)
                     refreshed = SYSTEM.monotonic()

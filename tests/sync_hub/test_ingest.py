@@ -15,7 +15,7 @@ from sync.box.journal import Journal
 from sync.box.outbox import Outbox
 from sync.box.state import Box, init_box
 from sync.box.trusted import read_feed
-from sync.clock import ManualClock
+from sync.clock import SYSTEM, ManualClock
 from sync.hub.ingest import ingest, ingest_stick
 from sync.hub.settings import Hub, init_hub
 from sync.hub.sites import add_site, revoke_site
@@ -165,6 +165,38 @@ def test_what_no_box_sends_is_harmless(pair: Pair, tmp_path: Path) -> None:
     ingest(pair.hub)
     assert pair.records() == seqs
     assert Path("/etc/passwd").exists()
+
+
+def test_what_killed_transfers_left_goes_at_the_next_start(pair: Pair) -> None:
+    pair.hub.clock = SYSTEM
+    folder = pair.hub.layout.inbox(SITE) / "objects" / "12"
+    (folder / ".tmp-partial").mkdir(parents=True)
+    begun, dead = folder / ".tmp-partial" / ("12" * 32), folder / f".{'12' * 32}.ex0KAA"
+    begun.write_bytes(b"goes on from here")
+    dead.write_bytes(b"nobody goes on from here")
+    ingest(pair.hub)
+    assert dead.exists(), "it may be written just now"
+    ingest(pair.hub, abandoned_before=dead.stat().st_ctime + 1)
+    assert begun.exists() and not dead.exists()
+
+
+def test_beginnings_of_what_has_come_meanwhile_go(pair: Pair, tmp_path: Path) -> None:
+    pair.hub.clock = SYSTEM
+    (file := tmp_path / "a.txt").write_text("whole")
+    pair.outbox.add_upload(file, name="a.txt")
+    pair.outbox.cut()
+    segment, upload = pair.outbox.pending()
+    inbox = pair.hub.layout.inbox(SITE)
+    beginnings = [(inbox / name).parent / ".tmp-partial" / Path(name).name for name in (segment, upload)]
+    for beginning in beginnings:
+        beginning.parent.mkdir(parents=True)
+        beginning.write_text("wh")
+    pair.carry(segment)
+    ingest(pair.hub)
+    assert all(beginning.exists() for beginning in beginnings)
+    pair.carry(upload)
+    ingest(pair.hub, abandoned_before=beginnings[0].parent.stat().st_ctime + 1)
+    assert not any(beginning.parent.exists() for beginning in beginnings)
 
 
 def test_an_uploaded_file_is_verified_and_wanted_until_it_is_here(pair: Pair, tmp_path: Path) -> None:

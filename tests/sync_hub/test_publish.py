@@ -120,6 +120,19 @@ def test_a_change_makes_the_next_version_and_the_old_one_stays(hub: Hub, lesson:
     assert versions == [(1,), (2,)]
 
 
+def test_a_folder_of_very_many_files_is_one_package(hub: Hub, tmp_path: Path) -> None:
+    """`python -m bench publish` does it with 100,000."""
+    for number in range(3000):
+        path = tmp_path / "题库" / f"{number // 500}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"第{number}题")
+    published = publish(hub, tmp_path / "题库")
+    files = [file for resource in manifest(hub, published).resources for file in resource.files]
+    assert (published.resources, len({file.sha256 for file in files})) == (3000, 3000)
+    assert all(hub.store.has(file.sha256) for file in files)
+    assert not publish(hub, tmp_path / "题库").changed
+
+
 def test_the_same_folder_on_another_disk_is_the_same_package(hub: Hub, lesson: Path, tmp_path: Path) -> None:
     first = publish(hub, lesson)
     shutil.copytree(tmp_path / "disk", tmp_path / "stick")
