@@ -44,7 +44,7 @@ def add_package(database: Database, id: str, name: str, resources: list[dict[str
         "volume": "", "position": 0, "creator": "", "license": "", "description": "", "priority": 5,
         "complete": int(all(r.get("complete", 1) for r in resources)), "arrived": 1_700_000_000.0, **fields}
     with transaction(database):
-        database["package"].insert(package)
+        database.table("package").insert(package)
         for place, given in enumerate(resources, 1):
             rid = given.get("id") or resource_id(id, given["name"])
             entry = given.get("entry") or f"{given['name']}.pdf".replace("/", "_")
@@ -58,6 +58,6 @@ def add_package(database: Database, id: str, name: str, resources: list[dict[str
                    **{k: v for k, v in given.items() if k not in ("files", "id")}}
             if row["type"] == "bundle":
                 row["sha256"] = None
-            database["resource"].insert(row)
-            database["file"].insert_all({"package": id, "resource": rid, **file} for file in files)
+            database.table("resource").insert(row)
+            database.table("file").insert_all({"package": id, "resource": rid, **file} for file in files)
     bump(database)
