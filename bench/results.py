@@ -52,10 +52,13 @@ def facts(place: Path) -> str:
                   if line.startswith("MemTotal"))
     disk = _said("stat", "-f", "-c", "%T", str(place))
     versions = [f"Python {platform.python_version()}", _version(r"nginx/([\d.]+)", "nginx", "-v"),
-                _version(r"version ([\d.]+)", "rsync", "--version"), _version(r"OpenSSH_(\w+)", "ssh", "-V"),
+                _version(r"version ([\d.]+)", "rsync", "--version"),
+                _version(r"OpenSSH_([\w.]+)", "ssh", "-V"),
                 _version(r"wrk .*?([\d.]+\d)", "wrk", "-v")]
+    kernel = platform.release().partition("-")[0]
     return (f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} CPUs, {memory} GiB, "
-            f"{system.get('PRETTY_NAME', 'Linux')}, Linux {platform.release()}, files on {disk}. "
+            f"{system.get('PRETTY_NAME', 'Linux')}, Linux {kernel}, "
+            f"files on {disk}. "
             f"{', '.join(versions)}.")
 
 
