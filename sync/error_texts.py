@@ -58,6 +58,24 @@ TEXTS: dict[str, dict[str, Text]] = {
                "The box goes on with what it has. Look at the hub with `teachpoint doctor`."),
         "zh": ("中心端的资源包清单被拒绝：{reason}。", "盒子继续使用已有内容。请在中心端运行 `teachpoint doctor`。"),
     },
+    "policy-bad": {
+        "en": ("The policy that the hub sent for this site is refused: {reason}.",
+               "The policy before it stays in force, everything else goes on. Set it anew at the hub with "
+               "`teachpoint hub policy`."),
+        "zh": ("中心端发来的本教学点同步规则被拒绝：{reason}。",
+               "之前的规则继续有效，其他一切照常。请在中心端用 `teachpoint hub policy` 重新设置。"),
+    },
+    "policy-times-bad": {
+        "en": ("These are no times of a week: {text!r}.",
+               "Nothing was changed. Write days and times, for instance \"mon-fri 18:00-06:00; sat,sun 00:00-24:00\"."),
+        "zh": ("无法识别的每周时间：{text!r}。",
+               "没有任何改动。请写星期和时间，例如 \"mon-fri 18:00-06:00; sat,sun 00:00-24:00\" 或 \"周一-周五 18:00-06:00\"。"),
+    },
+    "policy-amount-bad": {
+        "en": ("{text!r} is no amount.", "Nothing was changed. Write a number with k, M or G, for instance 512k or 2G; "
+               "a rate is at least 8k (bit/s)."),
+        "zh": ("{text!r} 不是数量。", "没有任何改动。请写数字加 k、M 或 G，例如 512k 或 2G；速率至少 8k（比特/秒）。"),
+    },
     "acks-bad": {
         "en": ("The hub's acknowledgement is refused: {reason}.",
                "Nothing is deleted here. Look at the hub with `teachpoint doctor`."),
