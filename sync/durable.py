@@ -146,7 +146,7 @@ def make_folders(folders: Iterable[Path]) -> None:
         make_folder(folder.parent)
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
-            folder.chmod(0o755)
+            _set_mode(folder, 0o755)
     sync_directories(folder.parent for folder in missing)
 
 
@@ -157,8 +157,17 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
     make_folder(path.parent)
     with disk_errors(path):
         path.mkdir(mode=mode, exist_ok=True)
-        path.chmod(mode)
+        _set_mode(path, mode)
         sync_directory(path.parent)
+
+
+def _set_mode(folder: Path, mode: int) -> None:
+    """Give a new folder its mode. FAT has no modes: there, only a private folder is an error."""
+    try:
+        folder.chmod(mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS) or not mode & 0o077:
+            raise
 
 
 def sweep_temporary(folder: Path) -> int:

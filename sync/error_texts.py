@@ -584,6 +584,16 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("Another program is taking in what the sites sent ({path}).", "Let it finish, then try again."),
         "zh": ("另一个程序正在接收各教学点的内容（{path}）。", "请等待其完成后重试。"),
     },
+    "carry-for-whom": {
+        "en": ("No site was named.", "Name the sites the stick is for, or use --every-site."),
+        "zh": ("没有指定教学点。", "请写明这个 U 盘给哪些教学点，或使用 --every-site。"),
+    },
+    "carrier-file-too-large": {
+        "en": ("{count} file(s) are larger than the file system of {path} can hold.",
+               "All the rest is on it. Format the stick as exFAT or ext4 (FAT holds files up to 4 GB) and repeat."),
+        "zh": ("有 {count} 个文件超过 {path} 的文件系统上限。",
+               "其余内容已写入。请把 U 盘格式化为 exFAT 或 ext4（FAT 只能存放 4 GB 以内的文件）后重试。"),
+    },
     "stick-without-inbox": {
         "en": ("There is no inbox on {path}.", "Nothing was changed. Use the stick that a box has filled."),
         "zh": ("{path} 上没有收件箱。", "没有任何改动。请使用盒子写入过的 U 盘。"),

@@ -73,6 +73,8 @@ class Transport(Protocol):
     """
 
     name: str
+    #: A stick or another folder: what it holds may be older than what is known, and that is no attack.
+    carrier: bool
 
     def fetch_feed(self, into: Path) -> Moved:
         """Make `into` a copy of the site's feed folder (removing what is no longer there)."""

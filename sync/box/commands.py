@@ -88,6 +88,10 @@ def _tell_sync(console: Console, facts: dict[str, Any]) -> None:
         f"{decimal(facts['sent_bytes'])} went.\n{facts['objects']} objects, {facts['packages']} packages "
         f"became whole; {facts['records_up']} records sent, {facts['records_down']} confirmed by the hub.",
         markup=False)
+    if not facts["news"]:
+        console.print("It had no newer news from the hub than this box knows.")
+    if facts["transport"] == "directory":
+        console.print("The stick can be pulled out.")
 
 
 @box.command()

@@ -70,6 +70,8 @@ _STATISTIC = re.compile(r"(Total bytes (?:sent|received)|Number of regular files
 # rsync tells of a file first and sets its mode afterwards: by then the caller may have moved it away.
 _MISSING = re.compile(r"\[sender\] link_stat .* failed: No such file or directory|file has vanished: |"
                       r"\[receiver\] (stat|failed to set permissions on) .*: No such file or directory")
+#: A sender that has none of the files asked for ends at once, and the last word to it finds nobody.
+_ENDED = re.compile(r"\[[Rr]eceiver\] write error: Broken pipe")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large")
 _FAILING = re.compile(r"(Input/output error|Read-only file system)")
 
@@ -90,6 +92,7 @@ class RsyncSsh:
     """
 
     name = "ssh"
+    carrier = False
 
     def __init__(self, pairing: Pairing, run_folder: Path) -> None:
         self._pairing = pairing
@@ -236,7 +239,8 @@ class RsyncSsh:
         if run.status in _LINK or run.status < 0 or not self._link.alive():
             said = self._link.said() if not self._link.alive() else reason
             raise Unreachable("link-broken", hub=hub, reason=said)
-        complaints = [line for line in run.complaints if not line.startswith("rsync error: some files")]
+        complaints = [line for line in run.complaints
+                      if not line.startswith("rsync error: some files") and not _ENDED.search(line)]
         if run.status not in _PARTLY or complaints:
             raise Broken("program-failed", program="rsync", status=run.status, output=reason)
 

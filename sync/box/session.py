@@ -58,7 +58,7 @@ def unwatched(_done: int, _total: int) -> None:
 class SyncReport:
     """What a sync did (CONTRACT, `box sync --json`). `packages`: how many became whole; `objects`: how
     many came in; `records_up`: sent in segments; `records_down`: of ours that the hub newly confirmed;
-    `left`: bytes still lacking."""
+    `left`: bytes still lacking; `news`: False where a carrier had no newer feed than the box knew."""
 
     ok: bool
     transport: str
@@ -70,6 +70,7 @@ class SyncReport:
     records_down: int = 0
     seconds: float = 0.0
     left: int = 0
+    news: bool = True
 
     def as_json(self) -> dict[str, object]:
         """As CONTRACT names it."""
@@ -128,9 +129,10 @@ class _Session:
         self._sweep()
         self._push()
         believed = self._believe()
-        contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
-        self._report.records_down = self._outbox.acknowledge(believed.acks)
-        self._shelf.assign(believed.desired)
+        if believed is not None:
+            contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
+            self._report.records_down = self._outbox.acknowledge(believed.acks)
+            self._shelf.assign(believed.desired)
         self._fetch_manifests()
         self._shelf.settle()
         no_room = self._fetch_objects()
@@ -174,14 +176,23 @@ class _Session:
 
     # -- down -----------------------------------------------------------------------------------
 
-    def _believe(self) -> Believed:
+    def _believe(self) -> Believed | None:
+        """What the hub says now. None where a carrier brings no newer feed than the box knows (it was filled
+        earlier, or for others): its objects serve all the same, since each is verified by its name."""
         layout, pairing = self._box.layout, self._box.pairing
         known = trusted.load(layout, pairing)
+        carrier = self._transport.carrier and known.timestamp is not None
         for attempt in range(1, FEED_TRIES + 1):
-            self._moved += self._transport.fetch_feed(layout.feed)
             try:
+                self._moved += self._transport.fetch_feed(layout.feed)
                 believed = believe(pairing.site, known, trusted.read_feed(layout.feed))
             except Refused as error:
+                if carrier and error.code in ("stick-without-feed", "feed-rollback"):
+                    log("box.sync").info("carrier-without-news", code=error.code)
+                    self._report.news = False
+                    return None
+                if error.code.startswith("stick-"):
+                    raise
                 # A copy made while the hub wrote is torn; the next one is whole.
                 if error.code in ("feed-incomplete", "feed-mixed") and attempt < FEED_TRIES:
                     continue

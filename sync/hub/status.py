@@ -37,6 +37,13 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     return [_status(hub, one) for one in ([get_site(hub, site)] if site else list_sites(hub))]
 
 
+def told_to_have(hub: Hub, site: str) -> dict[str, tuple[Any, Any]] | None:
+    """What the box last heard of says it has whole: package id → (version, manifest); None where no box
+    of the site was ever heard of."""
+    boxes = _boxes(hub, site)
+    return _whole_packages(hub, site, boxes[0]["box"]) if boxes else None
+
+
 def hub_problems(hub: Hub) -> list[dict[str, Any]]:
     """The problems of the hub itself, as in `hub_status`."""
     return _recorded_problems(hub, "")
@@ -47,7 +54,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
     ingested = _number(hub, "SELECT max(ingested) FROM segment WHERE site = ?", site.site)
     heard = max((at for at in (contact, ingested) if at is not None), default=None)
     boxes = _boxes(hub, site.site)
-    whole = _whole_packages(hub, site.site, boxes[0]["box"]) if boxes else {}
+    whole = told_to_have(hub, site.site) or {}
     assigned = desired_packages(hub, site.site)
     missing = [one for one in assigned if whole.get(one.id) != (one.version, one.manifest)]
     return {

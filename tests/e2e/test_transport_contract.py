@@ -437,7 +437,7 @@ def test_a_push_that_is_cut_off_shows_nothing_unfinished_and_goes_on(line: Line,
     first, second = (upload(outbox, random.Random(n).randbytes(12 * MIB)) for n in range(2))
     first, second = sorted((first, second))
     line.hold(up=18 * MIB)
-    stop = raising_once(lambda done: done >= 12 * MIB and line.held())
+    stop = raising_once(lambda done: done > 12 * MIB and line.held())
     with pytest.raises(Enough):
         line.transport.push_outbox(outbox, [first, second], stop)
     line.free()

@@ -34,6 +34,9 @@ class Link(Directory):
     flip: set[str] = field(default_factory=set)
     name: str = "directory"
 
+    def __post_init__(self) -> None:
+        super().__init__(self.root, self.site)
+
     def fetch_feed(self, into: Path) -> Moved:
         self.asked.append("feed")
         return super().fetch_feed(into)
