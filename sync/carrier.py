@@ -12,19 +12,31 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from sync.durable import disk_errors, make_folder, move_into_place, sync_directories, temporary_beside
+from sync.durable import (
+    TEMPORARY_PREFIX,
+    disk_errors,
+    make_folder,
+    move_into_place,
+    sync_directories,
+    temporary_beside,
+)
 from sync.errors import Broken, NoRoom, Refused, Unreachable
 from sync.transport import silent
 
 #: How much is copied at a time, in bytes.
 CHUNK_BYTES = 1024 * 1024
+
+#: Names of `sync.durable.temporary_beside`.
+_UNFINISHED = re.compile(re.escape(TEMPORARY_PREFIX) + r"[0-9a-f]{16}")
 
 
 class TooLarge(Exception):
@@ -32,23 +44,45 @@ class TooLarge(Exception):
 
 
 class Carrier:
-    """The folder `root`; paths are relative to it."""
+    """The folder `root`; paths are relative to it.
 
-    _identity: tuple[int, int] | None = None  # device and inode of `root`, from the first call on
+    It is held open while it is used, and reached through what is held: when a stick is pulled out, nothing
+    lands in the empty folder where it was mounted.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._identity: tuple[int, int] | None = None  # device and inode, from the first call on
+        self._close: Callable[[], object] | None = None
+        self._held = Path()
 
     def there(self) -> None:
         """Raise Unreachable `carrier-gone` where it is gone; also where its mount point is still a folder."""
         try:
             found = self.root.stat()
+            if stat.S_ISDIR(found.st_mode) and self._close is None:
+                descriptor = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._close = weakref.finalize(self, os.close, descriptor)
+                self._held = Path(f"/proc/self/fd/{descriptor}")
+                found = os.fstat(descriptor)
         except OSError as error:
             raise Unreachable("carrier-gone", path=self.root, reason=error.strerror) from error
         identity = (found.st_dev, found.st_ino)
         if not stat.S_ISDIR(found.st_mode) or identity != (self._identity or identity):
             raise Unreachable("carrier-gone", path=self.root, reason=os.strerror(errno.ENOENT))
         self._identity = identity
+
+    def close(self) -> None:
+        """Let go of it, so that it can be unmounted; the next `there` holds it again."""
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def path(self, path: str) -> Path:
+        """Where `path` can be reached now, on this carrier and no other. Raises as `there`."""
+        if self._close is None:
+            self.there()
+        return self._held / path
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -69,13 +103,13 @@ class Carrier:
         """
         inside = PurePosixPath(path)
         for part in (*reversed(inside.parents), inside):
-            if part != PurePosixPath() and (self.root / part).is_symlink():
+            if part != PurePosixPath() and self.path(str(part)).is_symlink():
                 raise Refused("stick-leads-elsewhere", path=self.root / part)
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading. Raises OSError for anything else: a link may lead to this
         machine's own files, a pipe or a device would be read for ever."""
-        whole = self.root / path
+        whole = self.path(path)
         descriptor = os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return os.fdopen(descriptor, "rb")
@@ -85,7 +119,7 @@ class Carrier:
     def size(self, path: str) -> int:
         """The size of a regular file, in bytes; -1 where there is none."""
         try:
-            found = (self.root / path).lstat()
+            found = self.path(path).lstat()
         except OSError:
             return -1
         return found.st_size if stat.S_ISREG(found.st_mode) else -1
@@ -94,15 +128,15 @@ class Carrier:
         """The regular files below `folder`, relative to it, in order. Raises as `hold_inside`, `errors`."""
         with self.errors():
             self.hold_inside(folder)
-            return sorted(files_below(self.root / folder))
+            return sorted(files_below(self.path(folder)))
 
     def put(self, source: Path, path: str, progress: Callable[[int], None] = silent) -> int:
         """Copy the file `source` to `path`, whole and durable, replacing what is there; its size.
 
         `progress` gets the bytes copied so far. Raises TooLarge; as `there`, `errors`, `hold_inside`.
         """
-        target = self.root / path
         self.there()
+        target = self.path(path)
         with self.errors():
             self.hold_inside(path if not target.is_symlink() else str(PurePosixPath(path).parent))
             make_folder(target.parent)
@@ -130,18 +164,24 @@ class Carrier:
             return 0
         with self.errors():
             self.hold_inside(path)
-            (self.root / path).unlink()
+            self.path(path).unlink()
         return size
+
+    def sweep(self, folder: str) -> None:
+        """Remove what a write that was cut off left below `folder` (the carrier was pulled out)."""
+        for path in self.files(folder):
+            if _UNFINISHED.fullmatch(path.rpartition("/")[2]):
+                self.remove(f"{folder}/{path}")
 
     def settle(self, *folders: str) -> None:
         """Make the entries of folders durable: after this the carrier may be pulled out."""
         with self.errors():
-            sync_directories(self.root / folder for folder in folders if (self.root / folder).is_dir())
+            sync_directories(self.path(folder) for folder in folders if self.path(folder).is_dir())
 
     def free_bytes(self) -> int:
         """Room on it, in bytes."""
         with self.errors():
-            return shutil.disk_usage(self.root).free
+            return shutil.disk_usage(self.path("")).free
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Directory:
         feed = f"feed/{self.site}"
         self._carrier.there()
         names = self._carrier.files(feed)
-        if not (self.root / feed).is_dir():
+        if not self._carrier.path(feed).is_dir():
             self._carrier.there()
             raise Refused("stick-without-feed", path=self.root, site=self.site)
         with disk_errors(into):
@@ -96,6 +96,7 @@ class Directory:
     def push_outbox(self, outbox: Path, paths: Sequence[str], progress: Progress = silent) -> Moved:
         """As `Transport.push_outbox`."""
         self._carrier.there()
+        self._carrier.sweep(f"inbox/{self.site}")
         sent = files = 0
         for name in segments_first(paths):
             source, target = outbox / name, f"inbox/{self.site}/{name}"
@@ -104,7 +105,7 @@ class Directory:
             if self._carrier.size(target) >= 0:
                 with self._carrier.errors():
                     self._carrier.hold_inside(target)
-                    if filecmp.cmp(source, self.root / target, shallow=False):
+                    if filecmp.cmp(source, self._carrier.path(target), shallow=False):
                         continue
                 log("directory").warning("inbox-file-replaced", site=self.site, path=name)
             try:
@@ -117,7 +118,8 @@ class Directory:
         return Moved(sent_bytes=sent, files=files)
 
     def close(self) -> Moved:
-        """Nothing is held open, nothing was moved beside."""
+        """Let go of the folder; nothing was moved beside."""
+        self._carrier.close()
         return Moved()
 
     def _append(self, one: Wanted, target: Path) -> Iterator[int]:
@@ -144,6 +146,7 @@ class Directory:
                     flushed = SYSTEM.monotonic()
                 if not piece:
                     return
+                self._carrier.there()  # what is held open can be read a while after it was pulled out
                 yield len(piece)
 
     def _left_out(self, one: Wanted, error: OSError) -> None:

@@ -102,7 +102,9 @@ class _Visit:
             if get_site(self._hub, name).revoked is not None:
                 raise Refused("site-revoked", site=name)
         self._carrier.there()
-        if (self._carrier.root / "inbox").is_dir():
+        for folder in ("library", "feed"):
+            self._carrier.sweep(folder)
+        if self._carrier.path("inbox").is_dir():
             self._take_in()
         chosen = list(dict.fromkeys(sites))
         lacking = {site: self._units(site) for site in chosen}
@@ -133,7 +135,7 @@ class _Visit:
                 "SELECT sha256 FROM segment WHERE site = ? AND box = ? AND number = ?",
                 [site, parts[1], int(stem) if stem.isascii() and stem.isdigit() else -1]).fetchone()
             return row is not None and hash_file(
-                self._carrier.root / "inbox" / site / path) == row[0]
+                self._carrier.path(f"inbox/{site}/{path}")) == row[0]
         if len(parts) == 3 and parts[0] == "objects" and is_sha256(parts[2]):
             row = self._hub.database.execute(
                 "SELECT count(*) - count(received) FROM upload WHERE site = ? AND sha256 = ? "
@@ -223,7 +225,7 @@ class _Visit:
 
     def _whole(self, path: str, sha256: str) -> bool:
         try:
-            return hash_file(self._carrier.root / path) == sha256
+            return hash_file(self._carrier.path(path)) == sha256
         except (Refused, OSError):  # the stick cannot read it: it is written anew
             self._carrier.there()
             return False

@@ -167,7 +167,7 @@ def test_cut_off_at_any_moment_it_goes_on_and_what_is_there_is_whole(paired: Sta
             if not path.name.startswith("."):
                 assert path.stat().st_size in (3_000_000, *range(3000)), "a name stands for whole bytes"
     carry(paired, stick)
-    assert len([path for path in objects(stick) if not path.name.startswith(".")]) == 18
+    assert len(objects(stick)) == 18, "and nothing unfinished stays"
     assert take(paired, stick)["packages"] == 6
 
 
