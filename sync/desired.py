@@ -41,7 +41,8 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class Assigned(msgspec.Struct, frozen=True, kw_only=True):
-    """One package the site shall have. `size` is its manifest's, `bytes` that of all its objects."""
+    """One package the site shall have. `size` is its manifest's, `bytes` that of all its objects; `now`: to
+    be fetched whatever the policy says (§5.3)."""
 
     id: str
     version: Annotated[int, Meta(ge=1, le=2**31)]
@@ -49,6 +50,7 @@ class Assigned(msgspec.Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(ge=1, le=MOST_MANIFEST_BYTES)]
     bytes: Count
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    now: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):

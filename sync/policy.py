@@ -324,12 +324,30 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(found)
 
 
+def read_offset(text: str) -> int:
+    """`+08:00` in minutes. Raises Misused `policy-times-bad`."""
+    found = re.fullmatch(r"([+-])(\d{1,2}):([0-5]\d)", text.strip())
+    minutes = 60 * int(found[2]) + int(found[3]) if found else 0
+    minutes = -minutes if found and found[1] == "-" else minutes
+    if found is None or not -12 * 60 <= minutes <= 14 * 60:
+        raise Misused("policy-times-bad", text=text)
+    return minutes
+
+
 def read_amount(text: str) -> int:
     """`2G`, `512k`, `1.5M` as a number; thousands are 1,000. Raises Misused `policy-amount-bad`."""
     found = _AMOUNT.fullmatch(text.strip())
     if found is None:
         raise Misused("policy-amount-bad", text=text)
     return int(float(found[1]) * _THOUSANDS[found[2].lower()])
+
+
+def read_rate(text: str) -> int:
+    """`512k` in bits per second; 0 or at least LEAST_BITS_PER_S. Raises Misused `policy-amount-bad`."""
+    rate = read_amount(text)
+    if rate and not LEAST_BITS_PER_S <= rate <= MOST_BITS_PER_S:
+        raise Misused("policy-amount-bad", text=text)
+    return rate
 
 
 @dataclass(frozen=True)
@@ -392,3 +410,31 @@ def facts(policy: Policy) -> dict[str, Any] | None:
 
 def _plain_rows(spans: Sequence[Span]) -> list[dict[str, Any]]:
     return [{"days": list(row.days), "from": row.start, "to": row.end} for row in rows(spans)]
+
+
+def in_words(policy: Policy) -> list[str]:
+    """The policy for a terminal, in English, a line each."""
+    lines = [f"lessons and uploads only {_row_words(row)}" for row in rows(policy.hours)]
+    lines += [f"at most {_rate_words(cap.bits_per_s)} {_row_words(row)}"
+              for cap in policy.caps for row in rows(cap.times)]
+    taught = (f"at most {_rate_words(policy.class_bits_per_s)}" if policy.class_bits_per_s
+              else "nothing but records")
+    lines += [f"class hours {_row_words(row)}: {taught}" for row in rows(policy.class_hours)]
+    if policy.month_bytes is not None:
+        lines.append(f"at most {policy.month_bytes / 1e9:g} GB in a month, both directions together")
+    hours, minutes = divmod(abs(policy.utc_offset_min), 60)
+    sign = "-" if policy.utc_offset_min < 0 else "+"
+    return [*lines, f"times are UTC{sign}{hours:02}:{minutes:02}"] if lines else ["no limits"]
+
+
+def _row_words(row: Row) -> str:
+    days = ", ".join(_DAYS[first].capitalize() if first == last
+                     else f"{_DAYS[first].capitalize()}-{_DAYS[last].capitalize()}"
+                     for first, last in day_ranges(row.days))
+    days = "daily" if len(row.days) == len(_DAYS) else days
+    return "at all times" if (days, row.start, row.end) == ("daily", "00:00", "24:00") else (
+        f"{days} {row.start}-{row.end}")
+
+
+def _rate_words(bits_per_s: int) -> str:
+    return f"{bits_per_s / 1e6:g} Mbit/s" if bits_per_s >= 10**6 else f"{bits_per_s / 1e3:g} kbit/s"

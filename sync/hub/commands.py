@@ -13,6 +13,7 @@ def hub() -> None:
 from sync.hub import (  # noqa: E402 - they register their commands on the group
     commands_carry,  # noqa: F401
     commands_ingest,  # noqa: F401
+    commands_policy,  # noqa: F401
     commands_publish,  # noqa: F401
     commands_serve,  # noqa: F401
     commands_sites,  # noqa: F401

@@ -179,20 +179,23 @@ _TO = click.option("--to", "receivers", multiple=True, required=True, metavar="S
 @_TO
 @click.option("--priority", type=int, default=DEFAULT_PRIORITY, show_default=True, metavar="0..9",
               help="9 is the most urgent.")
+@click.option("--now", "at_once", is_flag=True,
+              help="Fetch today's version at once and at full speed, whatever the sites' policies say.")
 @data_option
 @json_option
-def assign_(packages: tuple[str, ...], receivers: tuple[str, ...], priority: int, data: Path,
+def assign_(packages: tuple[str, ...], receivers: tuple[str, ...], priority: int, at_once: bool, data: Path,
             as_json: bool) -> None:
     """Let sites have packages: the newest version, now and whenever there is a newer one.
 
     \b
-    Example:
+    Examples:
       teachpoint hub assign yuwen-3-01 shuxue-3-01 --to dali-03 --to dali-04 --priority 7 --data /srv/hub
+      teachpoint hub assign flood-warning --to dali-03 --now --data /srv/hub
 
     \b
     Exit statuses: 0 done; 2 no such priority; 3 no such site or package (nothing is changed then).
     """
-    _assigned(assign(open_hub(data), packages, receivers, priority), as_json)
+    _assigned(assign(open_hub(data), packages, receivers, priority, at_once=at_once), as_json)
 
 
 @hub.command("unassign")

@@ -18,6 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+from msgspec import UNSET
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
@@ -44,6 +46,7 @@ from sync.file_lock import HeldByAnother, exclusive
 from sync.hub import keys, roots
 from sync.hub.settings import Hub
 from sync.layout import HubLayout
+from sync.policy import Policy, as_plain, parse_policy
 from sync.trust import (
     FEED_FILE,
     MOST_TIME,
@@ -124,12 +127,20 @@ def hub_time(hub: Hub, site: str) -> int:
 def desired_packages(hub: Hub, site: str) -> list[Assigned]:
     """What the site shall have now: the newest version of each assigned package, by id."""
     rows = hub.database.execute(
-        "SELECT a.package, p.version, p.manifest, p.manifest_bytes, p.bytes, a.priority "
+        "SELECT a.package, p.version, p.manifest, p.manifest_bytes, p.bytes, a.priority, "
+        "a.now_version = p.version "
         "FROM assignment a JOIN package p ON p.id = a.package AND p.version = "
         "(SELECT max(version) FROM package WHERE id = a.package) WHERE a.site = ? ORDER BY a.package",
         [site])
     return [Assigned(id=package, version=version, manifest=manifest, size=size, bytes=total,
-                     priority=priority) for package, version, manifest, size, total, priority in rows]
+                     priority=priority, now=True if now else UNSET)
+            for package, version, manifest, size, total, priority, now in rows]
+
+
+def site_policy(hub: Hub, site: str) -> Policy:
+    """The policy of the site; NO_POLICY where none was set."""
+    row = hub.database.execute("SELECT policy FROM policy WHERE site = ?", [site]).fetchone()
+    return parse_policy(msgspec.json.decode(row[0]) if row else {})
 
 
 def current_acks(hub: Hub, site: str) -> Acks:
@@ -271,10 +282,11 @@ class _Writing:
 
     def _desired(self, current: Believed | None) -> bytes:
         packages = desired_packages(self._hub, self._site)
-        if current is not None and (current.desired.packages, current.desired.policy) == (packages, {}):
+        policy = as_plain(site_policy(self._hub, self._site))
+        if current is not None and (current.desired.packages, current.desired.policy) == (packages, policy):
             return dump(current.desired)
         return dump(Desired(format=DESIRED_FORMAT, site=self._site, time=self._numbers.time,
-                            packages=packages))
+                            packages=packages, policy=policy))
 
     def _ageing(self, data: bytes, life_s: int) -> bool:
         signed = _parsed(data)

@@ -3,7 +3,9 @@
 package      every published version: which manifest, from which source folder.
 extract      what `extract` found in a file, by its hash, so that each file is looked into once.
 site         the sites, with the public halves of their keys.
-assignment   package → site, with a priority.
+assignment   package → site, with a priority; `now_version`: that version is to be fetched whatever the
+             site's policy says.
+policy       a site's policy, as in its feed (docs/format.md §5.3); no row: no limits.
 segment      the journal segments taken in, by (site, box, number).
 record       their records, by (site, box, seq): exactly once.
 upload       uploaded files that records tell of, and whether their bytes have come.
@@ -75,3 +77,10 @@ def m003_gaps(db: Database) -> None:
     db.execute("CREATE TABLE gap (site TEXT NOT NULL, box TEXT NOT NULL, number INTEGER NOT NULL, "
                "since REAL NOT NULL, PRIMARY KEY (site, box)) WITHOUT ROWID")
     db.execute("CREATE INDEX upload_open ON upload (site, sha256) WHERE received IS NULL")
+
+
+@MIGRATIONS()
+def m004_policy(db: Database) -> None:
+    db.execute("CREATE TABLE policy (site TEXT PRIMARY KEY REFERENCES site(site), policy TEXT NOT NULL, "
+               "since REAL NOT NULL) WITHOUT ROWID")
+    db.execute("ALTER TABLE assignment ADD COLUMN now_version INTEGER")
