@@ -210,6 +210,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(role: str, tmp_
 def test_a_migration_that_is_cut_off_is_done_again(tmp_path: Path) -> None:
     """The power goes in the middle of one: the database is as before it, and the next start finishes it."""
     path = restored(DUMPS / "0.1.0" / "hub.sql", tmp_path / "hub.db")
+    open_database(path, HUB).conn.close()
     before = tables(path)
     ours = Migrations(HUB.name)
     for one in HUB._migrations:
