@@ -16,6 +16,7 @@ from sqlite_utils.migrations import Migrations
 
 from sync.errors import Broken, NoRoom
 from sync.file_lock import exclusive
+from sync.reserve import give_reserve
 
 #: How long a writer waits for another, in milliseconds, before "database is locked".
 BUSY_TIMEOUT_MS = 30_000
@@ -29,6 +30,7 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
     Raises Broken `database-newer` (written by a later version), `database-broken`.
     """
+    give_reserve(path.parent)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
                                      isolation_level=None)
@@ -69,7 +71,8 @@ def transaction(database: Database) -> Iterator[Database]:
     for each other instead of failing in the middle; inside another transaction, a savepoint.
 
     Whatever is raised, also by the commit itself, nothing of it was written, and the connection can
-    be used again for reading and for a next try.
+    be used again for reading and for a next try. On a full disk the reserve (`sync.reserve`) is given up
+    first, bit by bit.
 
     Raises NoRoom `disk-full`; Broken `disk-failing`, `database-busy` (another writer held the lock
     for BUSY_TIMEOUT_MS), `database-broken`; and what its body raises.
@@ -78,6 +81,8 @@ def transaction(database: Database) -> Iterator[Database]:
         with database.atomic():
             yield database
         return
+    if path := _path(database):
+        give_reserve(Path(path).parent)
     try:
         database.conn.execute("BEGIN IMMEDIATE")
         yield database
@@ -89,9 +94,14 @@ def transaction(database: Database) -> Iterator[Database]:
         raise
 
 
+def _path(database: Database) -> str:
+    """Where the database lies; empty for one in memory."""
+    return str(database.conn.execute("SELECT file FROM pragma_database_list").fetchone()[0])
+
+
 def _raise_ours(database: Database, error: sqlite3.DatabaseError) -> None:
     """Raise our own error for what the disk or another writer did; return if it is none of that."""
-    path = database.conn.execute("SELECT file FROM pragma_database_list").fetchone()[0]
+    path = _path(database)
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary code
         case sqlite3.SQLITE_FULL:
             raise NoRoom("disk-full", path=path) from error

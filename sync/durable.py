@@ -115,6 +115,23 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
             raise
 
 
+def hold_room(path: Path, size: int) -> None:
+    """Make `path` a file of `size` bytes whose room on the disk is really taken; its folder must exist.
+
+    Raises NoRoom (`disk-full`) and Broken (`disk-failing`); there is no such file then.
+    """
+    with disk_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            os.fsync(descriptor)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+
 def move_into_place(moves: Iterable[tuple[Path, Path]]) -> None:
     """Rename each (from, to) after the bytes of all are durable; each folder is made durable once.
 

@@ -14,6 +14,12 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was damaged. Free some space, then run the same command again."),
         "zh": ("写入 {path} 时磁盘空间不足。", "已有内容没有损坏。请清理空间后重新执行同一命令。"),
     },
+    "budget-full": {
+        "en": ("The box's disk budget has no room for {package} and {bytes} bytes in all.",
+               "What is here stays usable. Raise it (`box init --pairing FILE --disk-budget 50GB`), or take something off at the hub."),
+        "zh": ("盒子的磁盘限额放不下 {package}，共缺 {bytes} 字节。",
+               "已有内容照常可用。请调高限额（`box init --pairing 文件 --disk-budget 50GB`），或在中心端取消部分分配。"),
+    },
     "disk-failing": {
         "en": ("The disk cannot be used at {path}: {reason}.",
                "What is stored can still be read. Replace the disk soon; `teachpoint doctor` says more."),
@@ -549,6 +555,12 @@ TEXTS: dict[str, dict[str, Text]] = {
         "zh": ("{path} 上已有 `hub serve` 在运行。", "服务没有启动。请先停止另一个，或用 --data 指定其他目录。"),
     },
     # taking in
+    "site-no-room": {
+        "en": ("The box of {site} has no room for {packages} packages, the most urgent is {package}: {bytes} bytes lacking.",
+               "What it has stays usable. Take something off (`hub unassign`), or give the box a larger disk or budget."),
+        "zh": ("{site} 的盒子放不下 {packages} 个资源包，最紧急的是 {package}，共缺 {bytes} 字节。",
+               "已有内容照常可用。请取消部分分配（`hub unassign`），或为盒子更换更大的磁盘、调高限额。"),
+    },
     "segment-conflict": {
         "en": ("Segment {number} of the box {box} came with two contents: two boxes have one identity.",
                "The first stays, the other was set aside in refused/. Pair the cloned box anew (`hub site rekey`)."),

@@ -134,6 +134,16 @@ def bytes_left(units: Iterable[Unit], staged: Mapping[str, int]) -> int:
     return sum(_left(wanted, staged) for wanted in lacking.values())
 
 
+def lacking_room(unit: Unit, plan: Plan, staged: Mapping[str, int], room: Room) -> Room:
+    """How much more room a unit that was left out needs, beside what the plan gives to others of its
+    priority and above. At least one byte and one file: it was left out."""
+    before = [batch for batch in plan.batches if batch.priority >= unit.priority]
+    needed = sum(_left(wanted, staged) for wanted in unit.lacks) + sum(batch.bytes for batch in before)
+    files = sum(wanted.sha256 not in staged for wanted in unit.lacks)
+    files += sum(wanted.sha256 not in staged for batch in before for wanted in batch.objects)
+    return Room(max(needed - room.bytes, 1), max(files - room.files, 1))
+
+
 def _urgency(unit: Unit, staged: Mapping[str, int]) -> tuple[int, int, int, str, str]:
     left = sum(_left(wanted, staged) for wanted in unit.lacks)
     return -unit.priority, unit.due, left, unit.package, unit.resource

@@ -171,6 +171,20 @@ class Store:
                 return None
         return target
 
+    def empty_quarantine(self) -> int:
+        """Remove what was set aside as rotten: nobody reads it, and room is needed; how many files."""
+        count = 0
+        with disk_errors(self.rotten):
+            for path in list(self.rotten.iterdir()) if self.rotten.is_dir() else ():
+                path.unlink(missing_ok=True)
+                count += 1
+        return count
+
+    def size_bytes(self) -> int:
+        """The bytes of all objects and of what is in quarantine; walks the folders."""
+        return sum(path.stat().st_size for folder in (self.objects, self.rotten)
+                   for path in folder.rglob("*") if path.is_file())
+
     def names(self) -> Iterator[str]:
         """The names of all objects, in order."""
         for folder in sorted(self.objects.iterdir()) if self.objects.is_dir() else ():

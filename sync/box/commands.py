@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from sync.box.journal import Journal
+from sync.box.room import set_disk_budget
 from sync.box.rsync_ssh import RsyncSsh
 from sync.box.session import noted, sync_once
 from sync.box.shelf import Shelf
@@ -22,7 +24,24 @@ from sync.command_line import data_option, json_option, show, transfer_progress
 from sync.directory import Directory
 from sync.errors import Misused
 from sync.fsck import Version, advice, check_library
+from sync.reserve import keep_reserve
 from sync.transport import Transport
+
+#: `--disk-budget all`: no budget but the disk.
+ALL = -1
+_SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)B?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _budget(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if value.lower() == "all":
+        return ALL
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter("a size is a number and KB, MB, GB or TB, as 50GB; or `all`")
+    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 @click.group()
@@ -33,16 +52,23 @@ def box() -> None:
 @box.command()
 @click.option("--pairing", "pairing", required=True, type=click.Path(path_type=Path), metavar="FILE.toml",
               help="The site's pairing file, from `teachpoint hub site add`.")
+@click.option("--disk-budget", "budget", callback=_budget, metavar="SIZE",
+              help="Most that lessons may take on the disk, as 50GB or 800MB; `all` (at first): all but a "
+                   "reserve. May be changed later by the same command.")
 @data_option
 @json_option
-def init(pairing: Path, data: Path, as_json: bool) -> None:
+def init(pairing: Path, budget: int | None, data: Path, as_json: bool) -> None:
     """Make this machine the box of the site that the pairing file names.
 
     \b
-    Example:
+    Examples:
       teachpoint box init --pairing qingshan.toml --data /var/lib/teachpoint
+      teachpoint box init --pairing qingshan.toml --disk-budget 50GB --data /var/lib/teachpoint
     """
     made = init_box(data, pairing)
+    keep_reserve(data)
+    if budget is not None:
+        set_disk_budget(made.database, None if budget == ALL else budget)
     facts = {"site": made.pairing.site, "name": made.pairing.name, "box": made.box_id}
     show(facts, as_json, lambda console: console.print(
         f"This is the box of {made.pairing.name} ({made.pairing.site}).\n"
@@ -121,6 +147,9 @@ def _tell_status(console: Console, facts: dict[str, Any]) -> None:
         f"{facts['uploads']['waiting']} uploads waiting",
         f"clock     {iso(facts['clock']['now'])} ({facts['clock']['quality']})",
     ]
+    if facts["disk"]["budget"] is not None:
+        lines.append(f"budget    {decimal(facts['disk']['budget'])} for lessons")
+    lines += [f"  no room {one['id']}: {decimal(one['bytes'])} lacking" for one in facts["no_room"]]
     lines += [f"  coming  {one['name']}: {decimal(one['left'])} of {decimal(one['bytes'])} left"
               for one in packages["partial"]]
     console.print(Text("\n".join(lines)))

@@ -12,6 +12,7 @@ upload       files that teachers gave for the hub.
 tally        per package and type: how many resources and bytes there are, how many are whole. Kept by
              triggers on `resource`, so it is never wrong; a page need not count a million rows.
 problem      what a person should know of, until it has gone.
+opened       per package the record of its last opening: what was opened longest ago goes first.
 """
 
 from __future__ import annotations
@@ -124,3 +125,17 @@ def m003_what_was_sent(db: Database) -> None:
     db.execute("ALTER TABLE upload ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0")
     db.execute("CREATE INDEX segment_open ON segment (number) WHERE acknowledged = 0")
     db.execute("CREATE INDEX upload_open ON upload (sha256) WHERE acknowledged = 0")
+
+
+@MIGRATIONS()
+def m004_what_was_opened(db: Database) -> None:
+    """By the number of the record and not by time: the clock may be wrong. Kept by a trigger, so that it is
+    true whoever writes the record, and stays when the record is acknowledged and gone."""
+    db.execute("CREATE TABLE opened (package TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT INTO opened SELECT json_extract(body, '$.package'), max(seq) FROM journal "
+               "WHERE kind = 'resource-opened' AND json_extract(body, '$.package') IS NOT NULL "
+               "GROUP BY json_extract(body, '$.package')")
+    db.execute("CREATE TRIGGER journal_opened AFTER INSERT ON journal WHEN NEW.kind = 'resource-opened' "
+               "AND json_extract(NEW.body, '$.package') IS NOT NULL BEGIN INSERT INTO opened "
+               "VALUES (json_extract(NEW.body, '$.package'), NEW.seq) "
+               "ON CONFLICT (package) DO UPDATE SET seq = excluded.seq; END")

@@ -10,7 +10,6 @@ each box, by the lock `run/sync.lock`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,9 +17,11 @@ from pathlib import Path
 
 from sync import plan as planning
 from sync.box import contact, trusted
+from sync.box.eviction import Eviction
 from sync.box.journal import Journal
 from sync.box.outbox import Outbox
 from sync.box.problems import clear_problem, set_problem
+from sync.box.room import room_left, tell_no_room
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.canonical import is_sha256
@@ -28,15 +29,10 @@ from sync.durable import make_folder, sweep_temporary
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log
+from sync.reserve import keep_reserve
 from sync.transport import Moved, Transport, Wanted
 from sync.trust import Believed, believe
 
-#: Room that a sync leaves free, in bytes: for the journal, the database and the search index.
-RESERVE_BYTES = 64 * 1024 * 1024
-#: On a small disk the reserve is this share of it.
-RESERVE_SHARE = 1 / 16
-#: Files (inodes) that a sync leaves free.
-RESERVE_FILES = 1000
 #: Objects taken in together while a batch runs: so often at most is a folder flushed for few of them.
 ADOPT_TOGETHER = 64
 #: … or after so many seconds, so that a resource is shown soon after its last byte.
@@ -137,10 +133,12 @@ class _Session:
         self._shelf.settle()
         no_room = self._fetch_objects()
         self._push()
+        for code in ("disk-full", "budget-full"):
+            if no_room is None or no_room.code != code:
+                clear_problem(self._journal, code)
         if no_room is not None:
             set_problem(self._journal, no_room)
             raise no_room
-        clear_problem(self._journal, "disk-full")
 
     def _sweep(self) -> None:
         make_folder(self._box.layout.staging, 0o700)
@@ -149,6 +147,7 @@ class _Session:
         sweep_temporary(self._box.layout.feed)
         self._box.store.sweep()
         self._outbox.sweep()
+        keep_reserve(self._box.layout.data)
 
     def _close(self) -> None:
         try:
@@ -222,25 +221,41 @@ class _Session:
             given_up = [name for name, tries in self._failed.items() if tries >= MOST_TRIES]
             plan = planning.plan(units, staged, self._room(), without=given_up)
             self._report.left = planning.bytes_left(units, staged)
+            if self._make_room(plan, staged):
+                continue
             if not plan.batches:
-                return self._told(plan, given_up)
+                return self._told(plan, given_up, staged)
             self._total_bytes = self._done_bytes + plan.bytes
             for batch in plan.batches:
                 self._fetch(batch.objects)
             self._report.left = planning.bytes_left(self._shelf.units(), self._staged())
         self._forget_unneeded([], self._staged())
         clear_problem(self._journal, "object-missing")
+        tell_no_room(self._journal, (), {})
         self._report.left = 0
         return None
 
-    def _told(self, plan: planning.Plan, given_up: list[str]) -> NoRoom | None:
+    def _make_room(self, plan: planning.Plan, staged: dict[str, int]) -> bool:
+        """Let something go for the most urgent unit that has no room and for which that helps; True if
+        anything went: then a new plan is due."""
+        for unit in plan.left_out:
+            lacking = planning.lacking_room(unit, plan, staged, self._room())
+            if Eviction(self._box, self._shelf, unit.priority).free(lacking):
+                self._shelf.settle()
+                return True
+        return False
+
+    def _told(self, plan: planning.Plan, given_up: list[str], staged: dict[str, int]) -> NoRoom | None:
         if given_up:
             set_problem(self._journal, Refused("object-missing", sha256=given_up[0]))
         else:
             clear_problem(self._journal, "object-missing")
-        if plan.left_out:
-            return NoRoom("disk-full", path=self._box.layout.library)
-        return None
+        tell_no_room(self._journal, plan.left_out, staged)
+        if not plan.left_out:
+            return None
+        if room_left(self._box)[1]:
+            return NoRoom("budget-full", package=plan.left_out[0].package, bytes=self._report.left)
+        return NoRoom("disk-full", path=self._box.layout.library)
 
     def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted]) -> None:
         """Fetch these objects in one call of the transport; take in each soon after it has come."""
@@ -297,11 +312,7 @@ class _Session:
                 del staged[name]
 
     def _room(self) -> planning.Room:
-        disk = os.statvfs(self._box.layout.library)
-        total = disk.f_blocks * disk.f_frsize
-        reserve = min(RESERVE_BYTES, int(total * RESERVE_SHARE))
-        files = disk.f_favail - RESERVE_FILES if disk.f_files else 2**62
-        return planning.Room(max(disk.f_bavail * disk.f_frsize - reserve, 0), max(files, 0))
+        return room_left(self._box)[0]
 
 
 def _objects(staging: Path) -> Iterator[Path]:

@@ -258,6 +258,32 @@ class Shelf:
                 self._changed()
         return count
 
+    # -- giving room ----------------------------------------------------------------------------
+
+    def drop(self, package: str) -> None:
+        """Take a package that is not assigned any more out of the catalogue, and tell the hub. Its objects
+        are the caller's to remove, after that."""
+        with transaction(self.database):
+            if self.database.execute("DELETE FROM package WHERE id = ?", [package]).rowcount:
+                self.database.execute("DELETE FROM opened WHERE package = ?", [package])
+                self.journal.append("package-removed", {"id": package})
+                self._changed()
+
+    def give_up(self, package: str, resource: str) -> None:
+        """A resource of an assigned package has to make room: it is lacking from now on. The hub is told
+        once that the package is not whole any more."""
+        with transaction(self.database):
+            self.database.execute("UPDATE resource SET complete = 0 WHERE package = ? AND id = ?",
+                                  [package, resource])
+            if self.database.execute("UPDATE package SET complete = 0 WHERE id = ? AND complete = 1",
+                                     [package]).rowcount:
+                self.journal.append("package-removed", {"id": package})
+            self._changed()
+
+    def waiting(self) -> set[str]:
+        """The objects of new versions that are not shown before they are whole; valid after `settle`."""
+        return {name for _, manifest in self._waiting.values() for name in manifest.objects()}
+
     def progress(self) -> list[dict[str, object]]:
         """Assigned packages that are not whole: id, name, bytes in all, bytes left. From the tables
         alone, so that any process can ask at any time."""

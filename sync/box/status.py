@@ -8,10 +8,12 @@ from typing import Any
 
 from sync.box import contact
 from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
+from sync.box.room import disk_budget, no_room
 from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.errors import TeachpointError
+from sync.reserve import FILES, reserve_files
 from sync.version import VERSION
 
 
@@ -38,7 +40,9 @@ def box_status(box: Box) -> dict[str, Any]:
         },
         "packages": {"assigned": assigned, "complete": complete, "partial": partial},
         "bytes_left": sum(int(str(one["left"])) for one in partial),
-        "disk": {"free": disk.free, "total": disk.total},
+        "disk": {"free": disk.free, "total": disk.total, "budget": disk_budget(database),
+                 "reserve_whole": reserve_files(box.layout.data) == FILES},
+        "no_room": no_room(database),
         "journal": {"last_seq": journal.last_seq(), "unacknowledged": journal.unacknowledged()},
         "uploads": {"waiting": waiting},
         "clock": {"now": int(box.clock.now()),

@@ -253,6 +253,9 @@ def status_(name_of_site: str | None, data: Path, as_json: bool) -> None:
             for package in one["missing"]:
                 console.print(f"missing: {package['id']} version {package['version']}, "
                               f"up to {decimal(package['bytes'])}", markup=False, soft_wrap=True)
+            for package in one["no_room"]:
+                console.print(f"no room: {package['id']}, {decimal(package['bytes'])} lacking",
+                              markup=False, soft_wrap=True)
         for problem in ours + [problem for one in found for problem in one["problems"]]:
             console.print(f"{problem['message']} {problem['advice']} [{problem['code']}]", style="red",
                           markup=False, soft_wrap=True)

@@ -29,6 +29,7 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     packages         `{assigned, complete}`, counts;  bytes  of all that is assigned together
     missing          `[{id, version, bytes}]` what that box does not have whole yet
     bytes_left       their bytes together: at most so much is still to be moved
+    no_room          `[{id, bytes}]` what the box has no room for, and the bytes it lacks of each
     problems         `[{code, message, advice, facts, since}]`
 
     What a site has is what its box last heard of says: a box that was replaced says nothing any more.
@@ -56,6 +57,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
     boxes = _boxes(hub, site.site)
     whole = told_to_have(hub, site.site) or {}
     assigned = desired_packages(hub, site.site)
+    no_room = _no_room(hub, site.site, boxes[0]["box"]) if boxes else []
     missing = [one for one in assigned if whole.get(one.id) != (one.version, one.manifest)]
     return {
         "site": site.site, "name": site.name, "revoked": site.revoked,
@@ -64,7 +66,8 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
         "bytes": sum(_bytes(one) for one in assigned),
         "missing": [{"id": one.id, "version": one.version, "bytes": _bytes(one)} for one in missing],
         "bytes_left": sum(_bytes(one) for one in missing),
-        "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard),
+        "no_room": no_room,
+        "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard, no_room),
     }
 
 
@@ -103,13 +106,24 @@ def _whole_packages(hub: Hub, site: str, box: str) -> dict[str, tuple[Any, Any]]
     return whole
 
 
+def _no_room(hub: Hub, site: str, box: str) -> list[dict[str, Any]]:
+    """What the box said last about what it has no room for (docs/format.md §6.3)."""
+    row = hub.database.execute(
+        "SELECT body FROM record WHERE kind = 'no-room' AND site = ? AND box = ? ORDER BY seq DESC LIMIT 1",
+        [site, box]).fetchone()
+    told = json.loads(row[0]).get("packages") if row else None
+    return [{"id": str(one.get("id")), "bytes": one["bytes"]} for one in told if isinstance(one, dict)
+            and isinstance(one.get("bytes"), int)] if isinstance(told, list) else []
+
+
 def _recorded_problems(hub: Hub, site: str) -> list[dict[str, Any]]:
     rows = hub.database.execute("SELECT code, facts, since FROM problem WHERE site = ? ORDER BY since, code",
                                 [site])
     return [_problem(code, json.loads(facts), since) for code, facts, since in rows]
 
 
-def _found_problems(hub: Hub, site: Site, heard: float | None) -> list[dict[str, Any]]:
+def _found_problems(hub: Hub, site: Site, heard: float | None,
+                    no_room: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Problems that are seen by looking."""
     if site.revoked is not None:
         return []
@@ -118,6 +132,10 @@ def _found_problems(hub: Hub, site: Site, heard: float | None) -> list[dict[str,
     if hub.clock.now() - quiet_since > SILENT_AFTER_S:
         days = int((hub.clock.now() - quiet_since) // 86400)
         found.append(_problem("site-silent", {"site": site.site, "days": days}, quiet_since))
+    if no_room:
+        found.append(_problem("site-no-room", {
+            "site": site.site, "packages": len(no_room), "package": no_room[0]["id"],
+            "bytes": sum(one["bytes"] for one in no_room)}, heard or hub.clock.now()))
     known = roots.roots(hub.layout, site.site)
     if known and not keys.root_key(hub.layout).is_file():
         root = Metadata[Root].from_bytes(known[max(known)]).signed
