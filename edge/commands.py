@@ -28,6 +28,10 @@ def serve(data: Path, http: str, content: str, no_sync: bool, no_mdns: bool, no_
     \b
     Exit statuses: 0 stopped by SIGTERM or Ctrl-C; 1 a port is taken, the disk or the database is broken;
     2 an address that is none; 3 there is no box in DIR, or it is served already.
+
+    \b
+    Example:
+      teachpoint box serve --data /srv/box --http 0.0.0.0:80 --content 0.0.0.0:8081
     """
     from edge.listen import parse_address  # what serves is loaded only where it is used
     from edge.serve import serve as serve_box

@@ -20,6 +20,10 @@ def index(data: Path, as_json: bool) -> None:
 
     `box serve` does this by itself. The index is made of what the box has and may be deleted
     (`index/` in the data folder) at any time.
+
+    \b
+    Example:
+      teachpoint box index --data /srv/box
     """
     from edge.indexing import update  # the search engine is loaded only where it is used
 

@@ -58,7 +58,7 @@ def ensure_root(layout: HubLayout, site: str, time: int) -> bytes:
             return existing[newest]
     data = _sign_root(keys.signer(keys.root_key(layout)), feed_signer, site, newest + 1, time)
     make_folder(keys.site_keys(layout, site), 0o700)
-    write_file(keys.site_keys(layout, site) / f"{newest + 1}.root.json", data)
+    write_file(keys.site_keys(layout, site) / f"{newest + 1}.root.json", data, mode=0o600)
     return data
 
 
