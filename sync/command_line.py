@@ -19,7 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from sync.errors import TeachpointError
+from sync.errors import Refused, TeachpointError
 from sync.layout import data_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,8 +88,7 @@ def run(command: click.Command, arguments: list[str] | None = None) -> int:
         result = command.main(args=words, prog_name="teachpoint", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except TeachpointError as error:
-        _tell(error.as_json(), f"{error.message()}\n{error.advice()} [{error.code}]", as_json)
-        return error.exit_code
+        return _fail(error, as_json)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -102,8 +101,15 @@ def run(command: click.Command, arguments: list[str] | None = None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except PermissionError as error:  # another user's data folder, met while reading
+        return _fail(Refused("file-unreadable", path=error.filename, reason=error.strerror), as_json)
     except BrokenPipeError:
         return 1
+
+
+def _fail(error: TeachpointError, as_json: bool) -> int:
+    _tell(error.as_json(), f"{error.message()}\n{error.advice()} [{error.code}]", as_json)
+    return error.exit_code
 
 
 def _tell(value: dict[str, Any], text: str, as_json: bool) -> None:

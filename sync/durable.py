@@ -32,7 +32,7 @@ TEMPORARY_PREFIX = ".tmp-"
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors about `path` into ours: no room, or a failing disk."""
+    """Turn the operating system's errors about `path` into ours: no room, a failing disk, not allowed."""
     try:
         yield
     except OSError as error:
@@ -40,6 +40,9 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise NoRoom("disk-full", path=path) from error
         if error.errno in (errno.EIO, errno.EROFS):
             raise Broken("disk-failing", path=path, reason=error.strerror) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            folder = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - no error of its own
+            raise Broken("folder-not-writable", path=folder) from error
         raise
 
 

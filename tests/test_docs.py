@@ -1,4 +1,4 @@
-"""The pages tell the truth: their links lead somewhere, what they say can be typed, and nothing is left out."""
+"""The pages tell the truth: links lead somewhere, what they say can be typed, and nothing is left out."""
 
 from __future__ import annotations
 

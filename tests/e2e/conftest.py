@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.stage import Stage
+
+TOP = Path(__file__).parent.parent.parent
+BUILD_S = 900
 
 
 @pytest.fixture
@@ -25,3 +32,18 @@ def paired(stage: Stage) -> Stage:
     """A stage with a hub, one site, and its box."""
     stage.set_up()
     return stage
+
+
+@pytest.fixture(scope="session")
+def executable() -> Iterator[Path]:
+    """dist/teachpoint, built if anything has changed since, and copied away from the checkout to where any
+    user may run it."""
+    done = subprocess.run(["make", "binary", f"VENV={Path(sys.prefix)}"], cwd=TOP, capture_output=True,
+                          text=True, timeout=BUILD_S, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    folder = Path(tempfile.mkdtemp(prefix="teachpoint-executable-"))
+    folder.chmod(0o755)
+    try:
+        yield Path(shutil.copy2(TOP / "dist" / "teachpoint", folder / "teachpoint"))
+    finally:
+        shutil.rmtree(folder)

@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,20 +19,6 @@ from tests.e2e.stage import MARK, Stage, ask, get, wait_for
 from tests.edge.books import make_epub
 
 pytestmark = pytest.mark.e2e
-
-TOP = Path(__file__).parent.parent.parent
-BUILD_S = 900
-
-
-@pytest.fixture(scope="module")
-def executable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """dist/teachpoint, built if anything changed since, and copied away from the checkout."""
-    done = subprocess.run(["make", "binary", f"VENV={Path(sys.prefix)}"], cwd=TOP, capture_output=True,
-                          text=True, timeout=BUILD_S, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    copy = tmp_path_factory.mktemp("machine") / "teachpoint"
-    shutil.copy2(TOP / "dist" / "teachpoint", copy)
-    return copy
 
 
 @pytest.fixture
