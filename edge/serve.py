@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -37,6 +36,7 @@ from sync.box.state import Box, open_box
 from sync.box.status import box_status
 from sync.clock import SYSTEM, Clock
 from sync.durable import make_folder
+from sync.ending import Ending
 from sync.errors import Broken, NoRoom, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log, set_up
@@ -56,16 +56,14 @@ def serve(data: Path, http: Address, content: Address, *, sync: bool = True, mdn
     `port-forbidden`, `database-broken`, `disk-failing`.
     """
     set_up(role="box", site=open_box(data).pairing.site)
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
-    service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front)
-    service.start()
-    try:
-        ending.wait()
-        log("edge.serve").info("ending")
-    finally:
-        service.stop()
+    with Ending() as ending:
+        service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front)
+        service.start()
+        try:
+            ending.wait()
+            log("edge.serve").info("ending")
+        finally:
+            service.stop()
 
 
 class OwnBox:

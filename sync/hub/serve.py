@@ -6,12 +6,10 @@ next start: children die with it, locks go with it, and what was half done is do
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 
 from waitress.server import create_server
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -20,6 +18,7 @@ from watchdog.observers import Observer
 from sync.clock import SYSTEM
 from sync.database import transaction
 from sync.durable import make_folder
+from sync.ending import Ending
 from sync.errors import Broken, TeachpointError
 from sync.file_lock import HeldByAnother, exclusive
 from sync.hub.console import create_console
@@ -50,14 +49,8 @@ def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None) ->
     """
     hub = open_hub(data)
     set_up(role="hub")
-    ending = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
     with ExitStack() as running:
+        ending = running.enter_context(Ending())
         running.enter_context(_alone(hub))
         hub.store.sweep()
         refresh_feeds(hub)
