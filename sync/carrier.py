@@ -92,8 +92,10 @@ class Carrier:
                 yield
         except NoRoom as error:
             raise NoRoom("carrier-full", path=self.root) from error
-        except (OSError, Broken) as error:
-            reason = error.facts.get("reason") if isinstance(error, Broken) else error.strerror
+        except OSError as error:
+            raise Unreachable("carrier-gone", path=self.root, reason=error.strerror) from error
+        except Broken as error:
+            reason = error.facts.get("reason") or error.message()
             raise Unreachable("carrier-gone", path=self.root, reason=reason) from error
 
     def hold_inside(self, path: str) -> None:
