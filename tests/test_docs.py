@@ -28,7 +28,7 @@ GENERATED = {"errors.md", "architecture.md"}
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(teachpoint [^`]+)`")
-_CALL = re.compile(r"(?:^|[\s(;&|])(teachpoint(?: [^|;&)\n]*)?)")
+_CALL = re.compile(r"""(?:^|[\s(;&|])(teachpoint(?: (?:'[^'\n]*'|"[^"\n]*"|[^'"|;&)\n])*)?)""")
 
 
 def page_id(page: Path) -> str:
