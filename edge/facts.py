@@ -63,6 +63,7 @@ class BoxFacts:
                 "offline": ago is not None and (bool(error) or ago > OFFLINE_S),
                 "error": in_words(error, language) if error else None,
             },
+            "stick": stick_shown(status.get("stick"), language),
             "problems": [in_words(problem, language) for problem in status.get("problems") or ()],
             "packages": {name: int(packages.get(name) or 0) for name in ("complete", "assigned")},
             "coming": [{"id": p["id"], "name": p.get("name") or p["id"], "bytes": int(p.get("bytes") or 0),
@@ -74,6 +75,18 @@ class BoxFacts:
             "uploads_waiting": int((status.get("uploads") or {}).get("waiting") or 0),
             "version": str(status.get("version") or ""),
         }
+
+
+def stick_shown(told: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
+    """What a page says of the stick that is plugged in: `state` (`working`, `done`, `failed`), how much came
+    and went, the error in words."""
+    if not told:
+        return None
+    report, error = told.get("report") or {}, told.get("error")
+    return {"state": str(told.get("state")), "packages": int(report.get("packages") or 0),
+            "came": int(report.get("received_bytes") or 0), "records": int(report.get("records_up") or 0),
+            "left": int(report.get("left") or 0), "news": bool(report.get("news", True)),
+            "error": in_words(error, language) if error else None}
 
 
 def rounded(ago_s: float) -> float:

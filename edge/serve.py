@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from sync.box.outbox import Outbox
 from sync.box.rsync_ssh import RsyncSsh
 from sync.box.state import Box, open_box
 from sync.box.status import box_status
+from sync.box.sticks import Sticks
 from sync.clock import SYSTEM, Clock
 from sync.durable import make_folder
 from sync.ending import Ending
@@ -49,15 +50,16 @@ SPOOL = "run/bodies"
 
 
 def serve(data: Path, http: Address, content: Address, *, sync: bool = True, mdns: bool = True,
-          front: bool = True) -> None:
-    """Serve the box in `data` until SIGTERM or SIGINT. `front`: by nginx, where it is installed.
+          front: bool = True, sticks: Sequence[Path] = ()) -> None:
+    """Serve the box in `data` until SIGTERM or SIGINT. `front`: by nginx, where it is installed; `sticks`:
+    folders below which sticks are mounted, to be synced with when they are plugged in.
 
     Raises Refused: `not-a-box`, `pairing-bad`, `box-serving`; Misused `listen-bad`; Broken: `port-taken`,
     `port-forbidden`, `database-broken`, `disk-failing`.
     """
     set_up(role="box", site=open_box(data).pairing.site)
     with Ending() as ending:
-        service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front)
+        service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front, sticks=sticks)
         service.start()
         try:
             ending.wait()
@@ -93,9 +95,9 @@ class BoxService:
     """The service of one box. `start` returns when pages can be asked for; `stop` when all has ended."""
 
     def __init__(self, data: Path, http: Address, content: Address, *, sync: bool, mdns: bool,
-                 front: bool) -> None:
+                 front: bool, sticks: Sequence[Path] = ()) -> None:
         self._data, self._http, self._content = data, http, content
-        self._sync, self._mdns, self._front = sync, mdns, front
+        self._sync, self._mdns, self._front, self._sticks = sync, mdns, front, sticks
         self._box = OwnBox(data)
         self._ended = contextlib.ExitStack()
         self._servers: list[WebServer] = []   # guarded by _changing
@@ -232,10 +234,15 @@ class BoxService:
         drop = DropFolder(state.layout.uploads, self._box.outbox, self._wake,
                           lambda error: notes.tell("drop-failed", error))
         run("drop folder", drop.start, drop.stop)
+        alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         if self._sync:
             loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run))
             self._wakes.append(loop.wake)
             run("sync", loop.start, lambda: loop.stop(patience_s=3))
+            alone = loop.alone
+        if self._sticks:
+            sticks = Sticks(self._data, alone, self._sticks)
+            run("sticks", sticks.start, sticks.stop)
         if self._mdns:
             discovery = Discovery(site=state.site, name=state.name, version=VERSION, port=address.port,
                                   addresses=lambda: addresses_of(address.host))

@@ -99,7 +99,7 @@ class Classroom:
     def today(self) -> Response:
         """What is new, by grade and subject; what is still coming; a search box on top."""
         facts = self.box_facts()
-        part = {name: facts[name] for name in ("problems", "coming", "coming_more", "bytes_left")}
+        part = {name: facts[name] for name in ("stick", "problems", "coming", "coming_more", "bytes_left")}
         part["hub"] = {**facts["hub"], "error": None}
         if not facts["hub"]["offline"] and facts["hub"]["last_contact_ago"] is not None:
             part["hub"]["last_contact_ago"] = 0.0  # not shown: the page need not change with it

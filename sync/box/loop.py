@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sync.box import contact
@@ -85,6 +86,10 @@ class Rhythm:
         return seconds * (1 + JITTER * (2 * self._chance() - 1))
 
 
+class _Aside(Exception):
+    """Ends a running sync for somebody else's."""
+
+
 class SyncLoop:
     """The thread. `start`, `wake`, `stop`; it opens the box for itself."""
 
@@ -93,6 +98,8 @@ class SyncLoop:
         self._rhythm = Rhythm()
         self._awake = threading.Event()
         self._ending = threading.Event()
+        self._aside = threading.Event()  # somebody else wants to sync: end the one that runs
+        self._turning = threading.Lock()  # held while one runs
         self._thread = threading.Thread(target=self._run, name="sync-loop", daemon=True)
 
     def start(self) -> None:
@@ -102,6 +109,16 @@ class SyncLoop:
     def wake(self) -> None:
         """There is something to sync: do not wait any longer."""
         self._awake.set()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For the block nothing syncs over the line: a sync that runs is ended (it goes on where it stopped),
+        and afterwards begun again."""
+        self._aside.set()
+        with self._turning:
+            self._aside.clear()
+            yield
+        self.wake()
 
     def stop(self, patience_s: float = 10.0) -> None:
         """Ask it to end; a sync that is under way is left to be cut off with the process."""
@@ -128,10 +145,16 @@ class SyncLoop:
 
     def turn(self, box: Box) -> float:
         """One knock or sync; how long to wait then, in seconds."""
+        with self._turning:
+            return self._turn(box)
+
+    def _turn(self, box: Box) -> float:
         if self._rhythm.silent and not self._knock(box.pairing):
             return self._rhythm.unanswered()
         try:
-            report = sync_once(box, self._connect(box))
+            report = sync_once(box, self._connect(box), self._watch)
+        except _Aside:
+            return SOON_S
         except TeachpointError as error:
             if error.code == "sync-running":
                 return self._rhythm.synced(moved=True)
@@ -139,3 +162,7 @@ class SyncLoop:
             return self._rhythm.failed(error)
         return self._rhythm.synced(moved=any((
             report.objects, report.packages, report.records_up, report.records_down)))
+
+    def _watch(self, _done: int, _total: int) -> None:
+        if self._aside.is_set():
+            raise _Aside

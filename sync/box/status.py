@@ -12,6 +12,7 @@ from sync.box.room import disk_budget, no_room
 from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import Box
+from sync.box.sticks import stick_told
 from sync.errors import TeachpointError
 from sync.reserve import FILES, reserve_files
 from sync.version import VERSION
@@ -47,9 +48,17 @@ def box_status(box: Box) -> dict[str, Any]:
         "uploads": {"waiting": waiting},
         "clock": {"now": int(box.clock.now()),
                   "quality": read_setting(database, CLOCK_QUALITY, UNKNOWN_QUALITY)},
+        "stick": _stick(box),
         "problems": [{**_in_words(code, json.loads(facts)), "since": since} for code, facts, since in
                      database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")],
     }
+
+
+def _stick(box: Box) -> dict[str, Any] | None:
+    told = stick_told(box)
+    if told is not None and "error" in told:
+        told["error"] = _in_words(told["error"]["code"], told["error"]["facts"])
+    return told
 
 
 def _in_words(code: str, facts: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.sshd_stage import answering
-from tests.e2e.stage import Stage, temporary_files, wait_for
+from tests.e2e.stage import Stage, ask, get, temporary_files, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -255,3 +255,31 @@ def test_a_stick_that_goes_in_the_middle(paired: Stage, small: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "none", str(small)], check=True)
     carry(paired, small)
     assert take(paired, small)["packages"] == 1
+
+
+@pytest.mark.root
+def test_plugged_in_it_is_taken_by_itself_and_the_page_says_when_it_can_go(
+        paired: Stage, stick: Path, tmp_path: Path) -> None:
+    """A real mount under a running box that is in the middle of a sync over a stopped line."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount")
+    lesson(paired, "第01课 甲", 3_000_000)
+    carry(paired, stick)
+    media = tmp_path / "media"
+    point = media / "U 盘"
+    point.mkdir(parents=True)
+    paired.serve_box("--no-mdns", "--sticks", str(media))
+    assert ask(paired.url + "api/v1/status")["stick"] is None
+    if subprocess.run(["mount", "--bind", str(stick), str(point)], check=False).returncode:
+        pytest.skip("cannot mount here")
+    try:
+        told = wait_for("the stick", lambda: (ask(paired.url + "api/v1/status")["stick"] or {}).get("state")
+                        in ("done", "failed") and ask(paired.url + "api/v1/status")["stick"])
+        assert told["state"] == "done" and told["report"]["packages"] == 1, told
+        for language, words in (("zh", "U 盘可以拔出了"), ("en", "The USB stick can be pulled out")):
+            wait_for(words, lambda words=words, language=language: words in get(
+                paired.url, **{"Accept-Language": language})[2].decode())
+    finally:
+        subprocess.run(["umount", str(point)], check=True)  # it is held by nobody
+    wait_for("it is forgotten", lambda: ask(paired.url + "api/v1/status")["stick"] is None)
+    assert carry(paired, stick)["records"] > 0
