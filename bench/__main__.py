@@ -1,4 +1,7 @@
-"""`python -m bench [NAME…]`: run the benchmarks (all, or those named) and rewrite their sections."""
+"""`python -m bench [NAME…]`: run the benchmarks (all, or those named) and rewrite their sections.
+
+`line` has cases: `python -m bench line idle changed`; `--full` takes the sizes of the goals there.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from bench import catalogue, publish, serving, sync
+from bench import catalogue, line, publish, serving, sync, wan
 from bench.results import RESULTS, write_section
 from tests.e2e.stage import Stage
 
@@ -18,19 +22,28 @@ BENCHMARKS: dict[str, Callable[[Stage], str]] = {
     "catalogue": catalogue.run, "publish": publish.run, "serving": serving.run, "sync": sync.run}
 
 
-def main(names: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Run them; 2 for an unknown name."""
-    unknown = [name for name in names if name not in BENCHMARKS]
+    names = [name for name in words if name != "--full"]
+    benchmarks = BENCHMARKS | {f"line {name}": partial(run, "--full" in words)
+                               for name, run in line.CASES.items()}
+    if "line" in names:
+        cases = [name for name in names if name in line.CASES] or list(line.CASES)
+        names = [name for name in names if name not in ("line", *cases)] + [f"line {name}" for name in cases]
+    unknown = [name for name in names if name not in benchmarks]
     if unknown:
-        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(benchmarks)}", file=sys.stderr)
         return 2
-    for name in names or BENCHMARKS:
+    for name in names or benchmarks:
+        if name.startswith("line ") and (reason := wan.why_not()):
+            print(f"\n== {name} is left out: {reason}")
+            continue
         began = time.monotonic()
         place = Path(tempfile.mkdtemp(prefix="bench-"))
         place.chmod(0o755)  # nginx's workers are another user where we are root
         stage = Stage(place)
         try:
-            body = BENCHMARKS[name](stage)
+            body = benchmarks[name](stage)
             write_section(name, body, place)
         finally:
             stage.stop()
