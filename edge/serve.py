@@ -236,7 +236,7 @@ class BoxService:
         run("drop folder", drop.start, drop.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         if self._sync:
-            loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run))
+            loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run, box.layout.library))
             self._wakes.append(loop.wake)
             run("sync", loop.start, lambda: loop.stop(patience_s=3))
             alone = loop.alone

@@ -91,10 +91,6 @@ class Growing:
             self._next += 1
         return True
 
-    def unnoted(self) -> list[str]:
-        """Those not noted as whole."""
-        return [name for name in self._order if name not in self.whole]
-
     def arrived_bytes(self) -> int:
         """Bytes that came since the beginning of this transfer."""
         return self._whole_bytes + sum(

@@ -16,11 +16,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Wanted:
-    """An object to fetch: its name and size; `compressible` says whether compressing it pays."""
+    """An object to fetch: its name and size; `compressible` says whether compressing it pays; `like` names
+    an object that the box may have and that is probably similar: a transport may take from it what is the
+    same."""
 
     sha256: str
     size: int
     compressible: bool = False
+    like: str = ""
 
 
 @dataclass(frozen=True)

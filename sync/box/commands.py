@@ -105,7 +105,7 @@ def sync(once: bool, stick: Path | None, data: Path, as_json: bool) -> None:
 def _link(opened: Box, stick: Path | None) -> Transport:
     if stick is not None:
         return Directory(stick, opened.pairing.site)
-    return RsyncSsh(opened.pairing, opened.layout.run)
+    return RsyncSsh(opened.pairing, opened.layout.run, opened.layout.library)
 
 
 def _tell_sync(console: Console, facts: dict[str, Any]) -> None:

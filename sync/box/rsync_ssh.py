@@ -7,7 +7,9 @@ What decided its shape
 * rsync orders the files of one run by name. To keep the caller's order roughly, objects go in several
   runs, the first small and each twice as large as the one before: what is urgent is there early, and on a
   long line the round trips of a run's beginning are few for all that comes.
-* Each run is two at most: what is worth compressing, and the rest.
+* A run holds one kind: what is worth compressing or not, with a similar object here or without.
+* An object of which the box has an older version comes as the difference to that (`sync.box.seeds`): in
+  place, so that here, too, what has arrived stays. Why so: docs/decisions/0011-delta.md.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from sync import programs
+from sync.box import seeds
 from sync.box.ssh_link import SshLink, environment
 from sync.clock import SYSTEM
 from sync.durable import disk_errors, make_folder, write_file
@@ -63,6 +66,11 @@ _PARTLY = (23, 24)
 #: The connection or the program at its other end went away.
 _LINK = (5, 10, 12, 30, 35, 255)
 
+# What is missing at the end of a file; or the difference to a similar one, written where it will stay.
+# Without --ignore-times rsync takes a seed of the same size and time for the object itself.
+_REST = ("--append", "--size-only")
+_DELTA = ("--inplace", "--no-whole-file", "--ignore-times", f"--copy-dest={seeds.FOLDER}")
+
 # %b makes rsync print the line after the file's last byte was written, not before.
 _LINE = "--out-format=@ %b %i %n"
 _FILE = re.compile(r"@ (\d+) (\S+) (.+)")
@@ -88,15 +96,16 @@ class _Run:
 class RsyncSsh:
     """A `Transport` to the hub of `pairing`. Opens its one connection when it is first needed.
 
-    `run_folder` gets a private folder `link/` with the site's key while the link is open.
+    `run_folder` gets a private folder `link/` with the site's key while the link is open. `library` holds
+    the objects that the box has, for `Wanted.like`; on the file system of the staging folders.
     """
 
     name = "ssh"
     carrier = False
 
-    def __init__(self, pairing: Pairing, run_folder: Path) -> None:
+    def __init__(self, pairing: Pairing, run_folder: Path, library: Path) -> None:
         self._pairing = pairing
-        self._run_folder = run_folder
+        self._run_folder, self._library = run_folder, library
         self._link = SshLink(pairing, run_folder)
         self._told = Moved()  # what the calls have reported of this link
 
@@ -118,11 +127,15 @@ class RsyncSsh:
         before = 0
         for batch in batches(unfinished(wanted, staging, arrived)):
             growing = Growing(sorted(batch, key=lambda one: one.sha256), staging)
-            run = self._fetch_batch(batch, staging, growing, arrived, _counting(progress, growing, before))
-            moved += run.moved
+            seeded = [one for one in batch if seeds.prepare(one, staging, self._library)]
+            for part in (seeded, [one for one in batch if one not in seeded]):
+                if part:
+                    run = self._fetch_batch(part, staging, growing, arrived, part is seeded,
+                                            _counting(progress, growing, before))
+                    moved += run.moved
+                    progress(before + growing.arrived_bytes())
+                    self._judge(run, staging)
             before += growing.arrived_bytes()
-            progress(before)
-            self._judge(run, staging)
         return moved
 
     def push_outbox(self, outbox: Path, paths: Sequence[str], progress: Progress = silent) -> Moved:
@@ -154,7 +167,7 @@ class RsyncSsh:
                      max(carried.sent_bytes - told.sent_bytes, 0))
 
     def _fetch_batch(self, batch: Sequence[Wanted], staging: Path, growing: Growing, arrived: Arrived,
-                     tell: Callable[[], None]) -> _Run:
+                     seeded: bool, tell: Callable[[], None]) -> _Run:
         flushed = SYSTEM.monotonic()
 
         def take(name: str, _change: str) -> None:
@@ -171,12 +184,13 @@ class RsyncSsh:
         compress = ["--compress", f"--compress-level={ZSTD_LEVEL}"] if batch[0].compressible else []
         names = [object_path(one.sha256) for one in batch]
         largest = max(one.size for one in batch)
+        how = _DELTA if seeded else _REST
         # With --files-from rsync takes folders along: one that has an object's name would come into staging.
-        run = self._rsync(["--append", "--size-only", "--no-relative", "--chmod=F644", "--exclude=*/",
+        run = self._rsync([*how, "--no-relative", "--chmod=F644", "--exclude=*/",
                            f"--max-size={largest}", *compress, *self._names(names),
                            self._module("library"), _folder(staging)], take, tick)
-        for name in growing.unnoted():
-            take(name, "")
+        for one in batch:
+            take(one.sha256, "")
         return run
 
     def _push_batch(self, outbox: Path, names: Sequence[str], how: str, tell: Progress) -> _Run:
@@ -316,17 +330,17 @@ class _Running:
 
 
 def batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """Portions for one run each, in order: of one kind (compressible or not), the first small, each
-    twice as large as the one before."""
+    """Portions for one run each, in order: of one kind (compressible or not, with a similar object or
+    without), the first small, each twice as large as the one before."""
     most_bytes = FIRST_RUN_BYTES
     left = list(wanted)
     while left:
-        kind, size, taken, later = left[0].compressible, 0, list[Wanted](), list[Wanted]()
+        kind, size, taken, later = _kind(left[0]), 0, list[Wanted](), list[Wanted]()
         for place, one in enumerate(left):
             if taken and (size + one.size > most_bytes or len(taken) >= MOST_RUN_OBJECTS):
                 later += left[place:]
                 break
-            if one.compressible == kind:
+            if _kind(one) == kind:
                 taken.append(one)
                 size += one.size
             else:
@@ -334,6 +348,10 @@ def batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
         yield taken
         left = later
         most_bytes = min(most_bytes * 2, LARGEST_RUN_BYTES)
+
+
+def _kind(one: Wanted) -> tuple[bool, bool]:
+    return one.compressible, bool(one.like)
 
 
 def _folder(path: Path) -> str:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sync import plan as planning
-from sync.box import contact, trusted
+from sync.box import contact, seeds, trusted
 from sync.box.eviction import Eviction
 from sync.box.journal import Journal
 from sync.box.outbox import Outbox
@@ -275,8 +275,10 @@ class _Session:
             self._watch(before + done, self._total_bytes)
 
         staging = self._box.layout.staging
+        # What came wrong as a difference, or not at all, is asked for whole.
+        wanted = [replace(one, like="") if one.sha256 in self._failed else one for one in objects]
         try:
-            self._moved += self._transport.fetch_objects(objects, staging, progress, come)
+            self._moved += self._transport.fetch_objects(wanted, staging, progress, come)
         finally:
             self._take_in(arrived)
         self._done_bytes = before + sum(one.size for one in objects)
@@ -306,6 +308,7 @@ class _Session:
     def _forget_unneeded(self, units: list[planning.Unit], staged: dict[str, int]) -> None:
         """Drop partial bytes of what nothing needs any more, and what is whole by size but was wrong."""
         sizes = {wanted.sha256: wanted.size for unit in units for wanted in unit.lacks}
+        seeds.forget(self._box.layout.staging, sizes)
         for name in list(staged):
             if name not in sizes or staged[name] > sizes[name]:
                 (self._box.layout.staging / name).unlink(missing_ok=True)

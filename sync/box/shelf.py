@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlite_utils import Database
 
+from sync import alike
 from sync.box.journal import Journal
 from sync.box.problems import clear_problem, set_problem
 from sync.box.setting import read_setting, write_setting
@@ -56,6 +57,7 @@ class Shelf:
         self.clock = clock
         self._lacking: dict[tuple[str, str], Lacking] = {}
         self._waiting: dict[str, tuple[Assigned, Manifest]] = {}
+        self._alike: dict[str, str] = {}  # new object → the one of the version before
 
     # -- what shall be --------------------------------------------------------------------------
 
@@ -85,8 +87,10 @@ class Shelf:
 
     def manifests_missing(self) -> list[Wanted]:
         """The manifests of assigned packages that are not in the store, as objects to fetch."""
-        return [Wanted(one.manifest, one.size, compressible=True) for one in self.assigned()
-                if not self.store.has(one.manifest)]
+        shown = dict(self.database.execute("SELECT id, manifest FROM package").fetchall())
+        return [Wanted(one.manifest, one.size, compressible=True,
+                       like=shown.get(one.id, "") if one.size >= alike.LEAST_BYTES else "")
+                for one in self.assigned() if not self.store.has(one.manifest)]
 
     # -- bringing the tables in line ------------------------------------------------------------
 
@@ -99,6 +103,7 @@ class Shelf:
         """
         self._lacking.clear()
         self._waiting.clear()
+        self._alike.clear()
         bad: Refused | None = None
         for one in self.assigned():
             row = self.database.execute("SELECT manifest, complete FROM package WHERE id = ?",
@@ -117,10 +122,12 @@ class Shelf:
     def _settle(self, one: Assigned, row: tuple[str, int] | None) -> None:
         manifest = self._manifest(one)
         shown = row[0] if row is not None else None
+        if shown not in (None, one.manifest):
+            self._alike |= alike.alike(self._pieces(one.id), manifest.resources)
         if shown == one.manifest:
             self._look_again(one, manifest)
         elif row is not None and row[1]:
-            wanted = _wanted(manifest.resources)
+            wanted = self._wanted(manifest.resources)
             lacks = {name: what for name, what in wanted.items() if not self.store.has(name)}
             if lacks:
                 self._waiting[one.id] = (one, manifest)
@@ -182,10 +189,34 @@ class Shelf:
 
     def _note_lacking(self, one: Assigned, resource: Resource) -> bool:
         """Does the resource lack anything? Then it becomes a unit."""
-        lacks = {name: wanted for name, wanted in _wanted([resource]).items() if not self.store.has(name)}
+        lacks = {name: wanted for name, wanted in self._wanted([resource]).items()
+                 if not self.store.has(name)}
         if lacks:
             self._lacking[one.id, resource.id] = Lacking(one.id, resource.id, one.priority, lacks)
         return bool(lacks)
+
+    def _wanted(self, resources: Iterable[Resource]) -> dict[str, Wanted]:
+        found: dict[str, Wanted] = {}
+        for resource in resources:
+            pays = compressible(resource.mediaType) or resource.bundle
+            for file in resource.files:
+                found[file.sha256] = Wanted(file.sha256, file.size, pays, self._alike.get(file.sha256, ""))
+            for blob in (resource.thumbnail, resource.text):
+                if blob is not None:
+                    found[blob.sha256] = Wanted(blob.sha256, blob.size, compressible(blob.mediaType),
+                                                self._alike.get(blob.sha256, ""))
+        return found
+
+    def _pieces(self, package: str) -> list[alike.Piece]:
+        """The objects of the version that is shown."""
+        files = self.database.execute(
+            "SELECT resource, path, file.sha256, resource.sha256 IS NOT NULL FROM file JOIN resource "
+            "ON resource.package = file.package AND resource.id = file.resource WHERE file.package = ?",
+            [package]).fetchall()
+        texts = self.database.execute(
+            "SELECT id, '', text, 0 FROM resource WHERE package = ? AND text IS NOT NULL", [package])
+        return [alike.Piece(resource, path, name, bool(alone))
+                for resource, path, name, alone in (*files, *texts)]
 
     def _complete(self, package: str, resources: Collection[str]) -> None:
         """In a transaction: these resources are whole; the package too, if none is left."""
@@ -295,18 +326,6 @@ class Shelf:
             "WHERE p.id IS NULL OR p.manifest <> a.manifest OR p.complete = 0 "
             "ORDER BY a.priority DESC, a.package")
         return [{"id": id_, "name": name, "bytes": total, "left": left} for id_, name, total, left in rows]
-
-
-def _wanted(resources: Iterable[Resource]) -> dict[str, Wanted]:
-    found: dict[str, Wanted] = {}
-    for resource in resources:
-        pays = compressible(resource.mediaType) or resource.bundle
-        for file in resource.files:
-            found[file.sha256] = Wanted(file.sha256, file.size, pays)
-        for blob in (resource.thumbnail, resource.text):
-            if blob is not None:
-                found[blob.sha256] = Wanted(blob.sha256, blob.size, compressible(blob.mediaType))
-    return found
 
 
 def _name(blob: msgspec.Struct | None) -> str | None:

@@ -112,7 +112,7 @@ class Ssh(Line):
         self.relay = Relay(self.port)
         self.pairing = msgspec.structs.replace(self.pairing, hub=msgspec.structs.replace(
             self.pairing.hub, ssh_port=self.relay.port))
-        self.transport = RsyncSsh(self.pairing, place / "run")
+        self.transport = RsyncSsh(self.pairing, place / "run", place / "library")
         self.come_back()
 
     def hold(self, *, down: float = float("inf"), up: float = float("inf")) -> None:

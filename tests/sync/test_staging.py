@@ -81,6 +81,6 @@ def test_a_growing_transfer_is_counted_and_flushed(staging: Path, monkeypatch: p
     (staging / NAMES[0]).write_bytes(b"12345")
     assert growing.finished(NAMES[0]) and not growing.finished(NAMES[0]) and not growing.finished("other")
     (staging / NAMES[1]).write_bytes(b"1234")
-    assert growing.arrived_bytes() == 7 and growing.unnoted() == [NAMES[1], NAMES[2]]
+    assert growing.arrived_bytes() == 7 and growing.whole == {NAMES[0]}
     (staging / NAMES[0]).unlink()  # taken into the store
     assert growing.arrived_bytes() == 7

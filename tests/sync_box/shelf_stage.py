@@ -30,6 +30,7 @@ class Link(Directory):
     site: str
     asked: list[str] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
     cut_after: int | None = None
     flip: set[str] = field(default_factory=set)
     name: str = "directory"
@@ -49,6 +50,7 @@ class Link(Directory):
             if self.cut_after is not None and len(self.objects) >= self.cut_after:
                 raise Unreachable("link-broken", hub="h", reason="cut")
             self.objects.append(one.sha256)
+            self.wanted.append(one)
 
             def come(name: str) -> None:
                 if name in self.flip:

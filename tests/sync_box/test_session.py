@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync import durable
+from sync.alike import LEAST_BYTES
 from sync.box import session
 from sync.box.status import box_status
+from sync.canonical import sha256_hex
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import exclusive
 from tests.sync_box.shelf_stage import Joined, join
@@ -113,6 +115,16 @@ def test_wrong_bytes_are_never_shown_and_are_told(joined: Joined) -> None:
     assert not [p for p in joined.box.layout.staging.iterdir() if p.name in wrong]
     joined.sync()
     assert joined.texts(package) == {"a": "甲", "b": "乙"} and joined.problems() == set()
+
+
+def test_a_difference_that_comes_out_wrong_is_asked_for_whole(joined: Joined) -> None:
+    joined.lesson("课", a="一" * LEAST_BYTES)
+    joined.sync()
+    joined.lesson("课", a="二" * LEAST_BYTES)
+    link = joined.link(flip={sha256_hex(("二" * LEAST_BYTES).encode())})
+    joined.sync(link)
+    asked = [one.like for one in link.wanted if one.sha256 in link.flip]
+    assert asked == [sha256_hex(("一" * LEAST_BYTES).encode()), ""]
 
 
 def test_a_manifest_that_breaks_a_rule_hurts_nobody_else(joined: Joined) -> None:
