@@ -79,6 +79,9 @@ class Directory:
             moved += Moved(received_bytes=len(data), files=1)
         return moved
 
+    def limit(self, bytes_per_s: float | None) -> None:
+        """As `Transport.limit`: a carrier is not limited."""
+
     def fetch_objects(self, wanted: Sequence[Wanted], staging: Path,
                       progress: Progress = silent, arrived: Arrived = unheard) -> Moved:
         """As `Transport.fetch_objects`. An object that cannot be read is left out, like a missing one."""

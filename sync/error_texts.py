@@ -71,6 +71,21 @@ TEXTS: dict[str, dict[str, Text]] = {
         "zh": ("中心端发来的本教学点同步规则被拒绝：{reason}。",
                "之前的规则继续有效，其他一切照常。请在中心端用 `teachpoint hub policy` 重新设置。"),
     },
+    "policy-hours": {
+        "en": ("The policy of this site's line lets lessons and uploads wait until {until}.",
+               "Records went, everything here goes on. The box goes on by itself then; "
+               "`teachpoint box sync --once --anyway` does not wait, nor does a stick."),
+        "zh": ("按本教学点的线路规则，课程和上传文件要等到 {until}。",
+               "记录已发送，其他一切照常。届时盒子会自动继续；`teachpoint box sync --once --anyway` 可立即传输，U 盘不受限制。"),
+    },
+    "policy-budget": {
+        "en": ("This month's {limit} of the line are used up; lessons and uploads wait until {until}.",
+               "Everything here goes on, and nothing is lost. `teachpoint box sync --once --anyway` uses the line all the "
+               "same; a stick costs nothing. The hub changes the budget with `teachpoint hub policy`."),
+        "zh": ("本月线路流量 {limit} 已用完；课程和上传文件要等到 {until}。",
+               "其他一切照常，没有丢失内容。`teachpoint box sync --once --anyway` 可照样使用线路；U 盘不耗流量。"
+               "中心端可用 `teachpoint hub policy` 调整。"),
+    },
     "policy-times-bad": {
         "en": ("These are no times of a week: {text!r}.",
                "Nothing was changed. Write days and times, for instance \"mon-fri 18:00-06:00; sat,sun 00:00-24:00\"."),

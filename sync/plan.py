@@ -23,6 +23,8 @@ from sync.transport import Wanted
 MOST_BATCH_BYTES = 16 * 1024 * 1024
 #: Most objects in a batch: about 300 KB of names for rsync.
 MOST_BATCH_OBJECTS = 4096
+#: Priority of what is to come now, whatever the policy of the line says: above the 0 … 9 of people.
+AT_ONCE = 10
 #: `due` of what stands in no timetable: after all that does.
 NOT_DUE = 2**62
 
@@ -50,7 +52,7 @@ class Unit:
     """What becomes visible at once, and the objects it lacks.
 
     package, resource   of what; `resource` is "" for a whole version
-    priority            0 … 9, 9 first
+    priority            0 … 9, 9 first; AT_ONCE before all
     due                 when the timetable needs it, in seconds from some moment; NOT_DUE: nobody said
     """
 

@@ -254,6 +254,11 @@ def month_of(policy: Policy, now: float) -> str:
     return utc(now + 60 * policy.utc_offset_min).strftime("%Y-%m")
 
 
+def local_words(policy: Policy, at: float) -> str:
+    """A moment at the site, as `2026-11-25 18:00`."""
+    return utc(at + 60 * policy.utc_offset_min).strftime("%Y-%m-%d %H:%M")
+
+
 def month_end(policy: Policy, now: float) -> float:
     """When the site's next calendar month begins."""
     local = utc(now + 60 * policy.utc_offset_min)

@@ -79,6 +79,11 @@ class Transport(Protocol):
     #: A stick or another folder: what it holds may be older than what is known, and that is no attack.
     carrier: bool
 
+    def limit(self, bytes_per_s: float | None) -> None:
+        """From the next call on carry no more than that in each direction; None: as much as it can. What is
+        no line (`carrier`) takes no notice."""
+        ...
+
     def fetch_feed(self, into: Path) -> Moved:
         """Make `into` a copy of the site's feed folder (removing what is no longer there)."""
         ...

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
+from sync.box import line
 from sync.box.journal import Journal
 from sync.box.room import set_disk_budget
 from sync.box.rsync_ssh import RsyncSsh
@@ -79,10 +80,15 @@ def init(pairing: Path, budget: int | None, data: Path, as_json: bool) -> None:
 @click.option("--once", is_flag=True, help="One whole sync now; `box serve` syncs by itself.")
 @click.option("--from", "stick", type=click.Path(path_type=Path), metavar="STICK",
               help="Sync with the tree on this stick instead of over the line, in both directions.")
+@click.option("--anyway", is_flag=True,
+              help="Also what the policy of the line lets wait now; a stick is never limited.")
 @data_option
 @json_option
-def sync(once: bool, stick: Path | None, data: Path, as_json: bool) -> None:
+def sync(once: bool, stick: Path | None, anyway: bool, data: Path, as_json: bool) -> None:
     """Sync with the hub: records and uploads up, packages down.
+
+    Where the policy that the hub set for the line lets lessons and uploads wait, only records and what must
+    come at once move, and the command says so (exit status 3); --anyway moves the rest.
 
     \b
     Exit statuses: 0 all is here, 3 refused, 4 the hub can't be reached, 5 no room for all of it.
@@ -91,15 +97,21 @@ def sync(once: bool, stick: Path | None, data: Path, as_json: bool) -> None:
     \b
     Examples:
       teachpoint box sync --once --data /var/lib/teachpoint
+      teachpoint box sync --once --anyway --data /var/lib/teachpoint
       teachpoint box sync --once --from /media/stick --json
     """
     if not once:
         raise Misused("sync-once")
     opened = open_box(data)
     with noted(opened), transfer_progress("sync") as told:
-        report = sync_once(opened, _link(opened, stick), lambda done, _total: told(done))
+        transport = _link(opened, stick)
+        if not (anyway or transport.carrier or line.decision(opened).records):
+            raise line.refusal(opened)
+        report = sync_once(opened, transport, lambda done, _total: told(done), anyway=anyway)
     facts = report.as_json()
     show(facts, as_json, lambda console: _tell_sync(console, facts))
+    if report.held:
+        raise line.refusal(opened)
 
 
 def _link(opened: Box, stick: Path | None) -> Transport:

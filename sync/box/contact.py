@@ -15,6 +15,10 @@ from sync.errors import TeachpointError
 #: Settings: when this box last believed a feed (its own clock); the hub's newest signed time; the last
 #: failure as JSON (code, facts, at), gone after the next success.
 LAST_CONTACT, HUB_TIME, LAST_ERROR = "last_contact", "hub_time", "last_error"
+#: Setting: when the next sync is due.
+NEXT_ATTEMPT = "next_attempt"
+#: A sync due within so many seconds is due "soon".
+SOON_S = 60
 #: A box's clock is called good while it is within this of the hub's signed time, in seconds: a timestamp is
 #: signed anew at least once a day.
 GOOD_WITHIN_S = 2 * 86400
@@ -40,6 +44,21 @@ def note_failure(database: Database, clock: Clock, error: TeachpointError) -> No
 def note_success(database: Database) -> None:
     """The last sync went through."""
     drop_setting(database, LAST_ERROR)
+
+
+def note_next(database: Database, clock: Clock, wait_s: float) -> None:
+    """The next sync is due in `wait_s`. Written only where that is news by a minute: a box that asks every
+    half minute, or knocks every few seconds, leaves the disk alone."""
+    due = int(clock.now() + wait_s) if wait_s >= SOON_S else 0
+    known = next_attempt(database)
+    if known is None or abs(known - due) >= SOON_S:
+        write_setting(database, NEXT_ATTEMPT, str(due))
+
+
+def next_attempt(database: Database) -> int | None:
+    """When `box serve` syncs next (the box's clock); 0: within a minute; None: it never served."""
+    text = read_setting(database, NEXT_ATTEMPT)
+    return int(text) if text else None
 
 
 def last_error(database: Database) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ While the hub cannot be reached, only its port is knocked at, every few seconds 
 begins at the first answer. After other failures the waits grow. After a sync that moved something it asks
 again soon (the hub confirms within a second what it was given; an admin who assigns one lesson assigns more),
 then less and less often, down to every `POLL_S`; and at once when woken (an upload).
+While the policy of the line lets lessons wait, it asks every quarter of an hour, and begins when they may.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sync.box import contact
+from sync.box import contact, line
 from sync.box.session import sync_once
 from sync.box.state import Box, open_box
 from sync.clock import SYSTEM, Clock
@@ -100,6 +101,7 @@ class SyncLoop:
         self._ending = threading.Event()
         self._aside = threading.Event()  # somebody else wants to sync: end the one that runs
         self._turning = threading.Lock()  # held while one runs
+        self._not_before = float("-inf")  # monotonic; the month's budget is used up until then
         self._thread = threading.Thread(target=self._run, name="sync-loop", daemon=True)
 
     def start(self) -> None:
@@ -149,6 +151,19 @@ class SyncLoop:
             return self._turn(box)
 
     def _turn(self, box: Box) -> float:
+        left_s = self._not_before - self._clock.monotonic()
+        if left_s > 0 and not line.decision(box).records:
+            return left_s
+        wait_s = self._one(box)
+        pause_s = line.pause_s(box) * (1 + JITTER * random.random())  # noqa: S311 - to spread boxes in time
+        self._not_before = self._clock.monotonic() + pause_s
+        if pause_s > wait_s:
+            log("box.loop").info("policy-waits", why=line.decision(box).why, wait_s=round(pause_s))
+        wait_s = max(wait_s, pause_s)
+        contact.note_next(box.database, box.clock, wait_s)
+        return wait_s
+
+    def _one(self, box: Box) -> float:
         if self._rhythm.silent and not self._knock(box.pairing):
             return self._rhythm.unanswered()
         try:

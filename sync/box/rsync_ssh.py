@@ -107,7 +107,12 @@ class RsyncSsh:
         self._pairing = pairing
         self._run_folder, self._library = run_folder, library
         self._link = SshLink(pairing, run_folder)
+        self._bytes_per_s: float | None = None
         self._told = Moved()  # what the calls have reported of this link
+
+    def limit(self, bytes_per_s: float | None) -> None:
+        """As `Transport.limit`, in steps of 10 bytes."""
+        self._bytes_per_s = bytes_per_s
 
     def fetch_feed(self, into: Path) -> Moved:
         """As `Transport.fetch_feed`: one rsync, under 3 KB both ways where nothing has changed."""
@@ -217,6 +222,8 @@ class RsyncSsh:
         """Run rsync over the link. `take(name, itemized change)` for each file that is whole; `tick` about
         twice a second; both in this thread. Whatever they raise ends rsync first."""
         self._link.open()
+        if self._bytes_per_s is not None:  # rsync counts in KiB; 0 would mean no limit
+            arguments = [f"--bwlimit={max(self._bytes_per_s / 1024, 0.5):.2f}", *arguments]
         running = _Running(["--stats", "--no-human-readable", "--outbuf=L", f"--timeout={STALL_S}", _LINE,
                             f"--rsh={self._link.remote_shell}", *arguments])
         numbers: dict[str, int] = {}

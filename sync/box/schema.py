@@ -2,7 +2,8 @@
 
 setting      facts about this box: `box` (its id), `generation` (counts up with each change of the
              catalogue: pages' ETag, the search index's age), last contact, last error, hub time.
-assigned     what the last trusted feed says the box shall have.
+assigned     what the last trusted feed says the box shall have; `now`: whatever the policy says.
+usage        what the line has carried in each month of the site, in bytes.
 package      what teachers see: for an update the old version, until the new one is whole.
 resource     its resources; `complete` = all its files are stored, so it may be opened.
 file         their files.
@@ -139,3 +140,10 @@ def m004_what_was_opened(db: Database) -> None:
                "AND json_extract(NEW.body, '$.package') IS NOT NULL BEGIN INSERT INTO opened "
                "VALUES (json_extract(NEW.body, '$.package'), NEW.seq) "
                "ON CONFLICT (package) DO UPDATE SET seq = excluded.seq; END")
+
+
+@MIGRATIONS()
+def m005_the_line(db: Database) -> None:
+    db.execute("ALTER TABLE assigned ADD COLUMN now INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE TABLE usage (month TEXT PRIMARY KEY, received_bytes INTEGER NOT NULL, "
+               "sent_bytes INTEGER NOT NULL) WITHOUT ROWID")

@@ -19,6 +19,7 @@ from sync import plan as planning
 from sync.box import contact, seeds, trusted
 from sync.box.eviction import Eviction
 from sync.box.journal import Journal
+from sync.box.line import Line, take_policy
 from sync.box.outbox import Outbox
 from sync.box.problems import clear_problem, set_problem
 from sync.box.room import room_left, tell_no_room
@@ -30,7 +31,7 @@ from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log
 from sync.reserve import keep_reserve
-from sync.transport import Moved, Transport, Wanted
+from sync.transport import Moved, Transport, Wanted, silent
 from sync.trust import Believed, believe
 
 #: Objects taken in together while a batch runs: so often at most is a folder flushed for few of them.
@@ -54,7 +55,8 @@ def unwatched(_done: int, _total: int) -> None:
 class SyncReport:
     """What a sync did (CONTRACT, `box sync --json`). `packages`: how many became whole; `objects`: how
     many came in; `records_up`: sent in segments; `records_down`: of ours that the hub newly confirmed;
-    `left`: bytes still lacking; `news`: False where a carrier had no newer feed than the box knew."""
+    `left`: bytes still lacking; `news`: False where a carrier had no newer feed than the box knew; `held`:
+    why the policy of the line lets lessons or uploads wait (`sync.policy.Why`), "" where it does not."""
 
     ok: bool
     transport: str
@@ -67,14 +69,17 @@ class SyncReport:
     seconds: float = 0.0
     left: int = 0
     news: bool = True
+    held: str = ""
 
     def as_json(self) -> dict[str, object]:
         """As CONTRACT names it."""
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
-def sync_once(box: Box, transport: Transport, watch: Watch = unwatched) -> SyncReport:
-    """One whole sync over an open link; the link is closed at its end.
+def sync_once(box: Box, transport: Transport, watch: Watch = unwatched, *,
+              anyway: bool = False) -> SyncReport:
+    """One whole sync over an open link; the link is closed at its end. `anyway`: whatever the policy of the
+    line says.
 
     Raises Unreachable, Refused (`feed-…`, `host-key-changed`, `key-refused`), Broken (`sync-running`, …) and
     NoRoom `disk-full` (all that fits was fetched); what was done until then stays done. The outcome is
@@ -83,7 +88,7 @@ def sync_once(box: Box, transport: Transport, watch: Watch = unwatched) -> SyncR
     make_folder(box.layout.run, 0o700)
     try:
         with exclusive(box.layout.run / "sync.lock"):
-            return _Session(box, transport, watch).run()
+            return _Session(box, transport, watch, anyway=anyway).run()
     except HeldByAnother:
         raise Broken("sync-running", path=box.layout.data) from None
 
@@ -91,8 +96,9 @@ def sync_once(box: Box, transport: Transport, watch: Watch = unwatched) -> SyncR
 class _Session:
     """A running sync."""
 
-    def __init__(self, box: Box, transport: Transport, watch: Watch) -> None:
+    def __init__(self, box: Box, transport: Transport, watch: Watch, *, anyway: bool) -> None:
         self._box, self._transport, self._watch = box, transport, watch
+        self._line = Line(box, transport, anyway=anyway)
         self._journal = Journal(box.database, box.clock)
         self._outbox = Outbox(box.layout, box.database, self._journal, box.pairing, box.box_id, box.clock)
         self._shelf = Shelf(box.database, box.store, self._journal, box.clock)
@@ -128,6 +134,7 @@ class _Session:
         if believed is not None:
             contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
             self._report.records_down = self._outbox.acknowledge(believed.acks)
+            take_policy(self._journal, believed.desired)
             self._shelf.assign(believed.desired)
         self._fetch_manifests()
         self._shelf.settle()
@@ -155,6 +162,7 @@ class _Session:
         finally:
             self._report.received_bytes = self._moved.received_bytes
             self._report.sent_bytes = self._moved.sent_bytes
+            self._line.end(self._moved)
 
     # -- up -------------------------------------------------------------------------------------
 
@@ -166,12 +174,28 @@ class _Session:
         except NoRoom as error:
             set_problem(self._journal, error)
         paths = self._outbox.pending()
+        segments = [path for path in paths if path.startswith("segments/")]
+        uploads = paths[len(segments):]
+        self._send(segments, bulk=False)
+        while not self._send(uploads, bulk=True):
+            if not self._line.decision().lessons:
+                self._report.held = self._line.decision().why
+                return
+
+    def _send(self, paths: list[str], *, bulk: bool) -> bool:
+        """Send these; False where the policy cut that off."""
         if not paths:
-            return
-        before = self._outbox.records_in(paths)
-        self._moved += self._transport.push_outbox(self._box.layout.outbox, paths)
+            return True
+        records = self._outbox.records_in(paths)
+        moved = self._line.carry(
+            lambda tell: self._transport.push_outbox(self._box.layout.outbox, paths, tell),
+            silent, up=True, bulk=bulk)
+        if moved is None:
+            return False
+        self._moved += moved
         self._outbox.sent(paths)
-        self._report.records_up += before
+        self._report.records_up += records
+        return True
 
     # -- down -----------------------------------------------------------------------------------
 
@@ -183,7 +207,8 @@ class _Session:
         carrier = self._transport.carrier and known.timestamp is not None
         for attempt in range(1, FEED_TRIES + 1):
             try:
-                self._moved += self._transport.fetch_feed(layout.feed)
+                self._moved += self._line.carry(lambda _tell: self._transport.fetch_feed(layout.feed),
+                                                silent, bulk=False) or Moved()
                 believed = believe(pairing.site, known, trusted.read_feed(layout.feed))
             except Refused as error:
                 if carrier and error.code in ("stick-without-feed", "feed-rollback"):
@@ -209,9 +234,13 @@ class _Session:
             clear_problem(self._journal, code)
 
     def _fetch_manifests(self) -> None:
-        missing = self._shelf.manifests_missing()
-        if missing:
-            self._fetch(missing)
+        for at_once in (True, False):
+            while missing := self._shelf.manifests_missing(at_once=at_once):
+                if self._fetch(missing, at_once=at_once):
+                    break
+                if not self._line.decision().lessons:
+                    self._report.held = self._line.decision().why
+                    return
 
     def _fetch_objects(self) -> NoRoom | None:
         """Fetch what is lacking, in the order of the plan; the error of what there is no room for."""
@@ -219,7 +248,7 @@ class _Session:
             staged = self._staged()
             self._forget_unneeded(units, staged)
             given_up = [name for name, tries in self._failed.items() if tries >= MOST_TRIES]
-            plan = planning.plan(units, staged, self._room(), without=given_up)
+            plan = planning.plan(self._allowed(units), staged, self._room(), without=given_up)
             self._report.left = planning.bytes_left(units, staged)
             if self._make_room(plan, staged):
                 continue
@@ -227,7 +256,8 @@ class _Session:
                 return self._told(plan, given_up, staged)
             self._total_bytes = self._done_bytes + plan.bytes
             for batch in plan.batches:
-                self._fetch(batch.objects)
+                if not self._fetch(batch.objects, at_once=batch.priority == planning.AT_ONCE):
+                    break
             self._report.left = planning.bytes_left(self._shelf.units(), self._staged())
         self._forget_unneeded([], self._staged())
         clear_problem(self._journal, "object-missing")
@@ -245,6 +275,16 @@ class _Session:
                 return True
         return False
 
+    def _allowed(self, units: list[planning.Unit]) -> list[planning.Unit]:
+        """Those that may come over the line now."""
+        decision = self._line.decision()
+        if decision.lessons:
+            return units
+        allowed = [unit for unit in units if unit.priority == planning.AT_ONCE]
+        if len(allowed) < len(units):
+            self._report.held = decision.why
+        return allowed
+
     def _told(self, plan: planning.Plan, given_up: list[str], staged: dict[str, int]) -> NoRoom | None:
         if given_up:
             set_problem(self._journal, Refused("object-missing", sha256=given_up[0]))
@@ -257,8 +297,9 @@ class _Session:
             return NoRoom("budget-full", package=plan.left_out[0].package, bytes=self._report.left)
         return NoRoom("disk-full", path=self._box.layout.library)
 
-    def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted]) -> None:
-        """Fetch these objects in one call of the transport; take in each soon after it has come."""
+    def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted], *, at_once: bool) -> bool:
+        """Fetch these objects in one call of the transport; take in each soon after it has come. False where
+        the policy of the line cut that off."""
         arrived: list[str] = []
         last = self._box.clock.monotonic()
         before = self._done_bytes
@@ -278,13 +319,19 @@ class _Session:
         # What came wrong as a difference, or not at all, is asked for whole.
         wanted = [replace(one, like="") if one.sha256 in self._failed else one for one in objects]
         try:
-            self._moved += self._transport.fetch_objects(wanted, staging, progress, come)
+            moved = self._line.carry(
+                lambda tell: self._transport.fetch_objects(wanted, staging, tell, come),
+                progress, at_once=at_once)
         finally:
             self._take_in(arrived)
+        if moved is None:
+            return False
+        self._moved += moved
         self._done_bytes = before + sum(one.size for one in objects)
         for one in objects:
             if not self._box.store.has(one.sha256):
                 self._failed[one.sha256] = self._failed.get(one.sha256, 0) + 1
+        return True
 
     def _take_in(self, arrived: list[str]) -> None:
         """Verify what has come, store it durably, then tell the catalogue. Wrong bytes are dropped."""

@@ -27,7 +27,7 @@ from sync.database import transaction
 from sync.desired import Assigned, Desired
 from sync.errors import Refused
 from sync.manifest import MOST_MANIFEST_BYTES, Manifest, Resource, parse
-from sync.plan import Unit, compressible
+from sync.plan import AT_ONCE, Unit, compressible
 from sync.store import Store
 from sync.transport import Wanted
 
@@ -63,15 +63,13 @@ class Shelf:
 
     def assign(self, desired: Desired) -> bool:
         """Take over what a believed feed says the box shall have; True if that is news."""
-        rows = {one.id: (one.id, one.version, one.manifest, one.size, one.bytes, one.priority)
-                for one in desired.packages}
-        if rows == {one.id: (one.id, one.version, one.manifest, one.size, one.bytes, one.priority)
-                    for one in self.assigned()}:
+        rows = {one.id: _row(one) for one in desired.packages}
+        if rows == {one.id: _row(one) for one in self.assigned()}:
             return False
         with transaction(self.database):
             self.database.execute("DELETE FROM assigned")
             for row in rows.values():
-                self.database.execute("INSERT INTO assigned VALUES (?, ?, ?, ?, ?, ?)", list(row))
+                self.database.execute("INSERT INTO assigned VALUES (?, ?, ?, ?, ?, ?, ?)", list(row))
                 self.database.execute("UPDATE package SET priority = ? WHERE id = ? AND priority <> ?",
                                       [row[5], row[0], row[5]])
             self._changed()
@@ -79,18 +77,20 @@ class Shelf:
 
     def assigned(self) -> list[Assigned]:
         """What the box shall have, the most urgent first."""
-        rows = self.database.execute("SELECT package, version, manifest, manifest_bytes, bytes, priority "
-                                     "FROM assigned ORDER BY priority DESC, package")
+        rows = self.database.execute("SELECT package, version, manifest, manifest_bytes, bytes, priority, "
+                                     "now FROM assigned ORDER BY priority DESC, package")
         return [Assigned(id=id_, version=version, manifest=manifest, size=size, bytes=total,
-                         priority=priority)
-                for id_, version, manifest, size, total, priority in rows]
+                         priority=priority, now=True if now else msgspec.UNSET)
+                for id_, version, manifest, size, total, priority, now in rows]
 
-    def manifests_missing(self) -> list[Wanted]:
-        """The manifests of assigned packages that are not in the store, as objects to fetch."""
+    def manifests_missing(self, *, at_once: bool) -> list[Wanted]:
+        """The manifests of assigned packages that are not in the store, as objects to fetch; `at_once`:
+        only of those that are to come whatever the policy, or the others."""
         shown = dict(self.database.execute("SELECT id, manifest FROM package").fetchall())
         return [Wanted(one.manifest, one.size, compressible=True,
                        like=shown.get(one.id, "") if one.size >= alike.LEAST_BYTES else "")
-                for one in self.assigned() if not self.store.has(one.manifest)]
+                for one in self.assigned()
+                if (one.now is True) == at_once and not self.store.has(one.manifest)]
 
     # -- bringing the tables in line ------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Shelf:
             lacks = {name: what for name, what in wanted.items() if not self.store.has(name)}
             if lacks:
                 self._waiting[one.id] = (one, manifest)
-                self._lacking[one.id, WHOLE] = Lacking(one.id, WHOLE, one.priority, lacks)
+                self._lacking[one.id, WHOLE] = Lacking(one.id, WHOLE, _urgency(one), lacks)
             else:
                 self._show(one, manifest)
         else:
@@ -192,7 +192,7 @@ class Shelf:
         lacks = {name: wanted for name, wanted in self._wanted([resource]).items()
                  if not self.store.has(name)}
         if lacks:
-            self._lacking[one.id, resource.id] = Lacking(one.id, resource.id, one.priority, lacks)
+            self._lacking[one.id, resource.id] = Lacking(one.id, resource.id, _urgency(one), lacks)
         return bool(lacks)
 
     def _wanted(self, resources: Iterable[Resource]) -> dict[str, Wanted]:
@@ -326,6 +326,14 @@ class Shelf:
             "WHERE p.id IS NULL OR p.manifest <> a.manifest OR p.complete = 0 "
             "ORDER BY a.priority DESC, a.package")
         return [{"id": id_, "name": name, "bytes": total, "left": left} for id_, name, total, left in rows]
+
+
+def _row(one: Assigned) -> tuple[str, int, str, int, int, int, int]:
+    return one.id, one.version, one.manifest, one.size, one.bytes, one.priority, int(one.now is True)
+
+
+def _urgency(one: Assigned) -> int:
+    return AT_ONCE if one.now is True else one.priority
 
 
 def _name(blob: msgspec.Struct | None) -> str | None:
