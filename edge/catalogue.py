@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge.order import edition_key, grade_key, natural, subject_key, volume_key
-from sync.database import open_read_only
+from sync.database import open_read_only, thawed
 from sync.errors import Broken
 
 #: Most rows one call returns, whatever is asked: bounds the memory of a request.
@@ -247,11 +247,16 @@ class Catalogue:
     def __init__(self, path: Path, shared: Shared | None = None) -> None:
         self.path = path
         self._shared = shared or Shared()
-        self._connection: sqlite3.Connection = open_read_only(path).conn
+        self._database = open_read_only(path)
+        self._connection: sqlite3.Connection = self._database.conn
 
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+    def thawed(self) -> bool:
+        """Was it opened on a disk that was read-only and is not any more? Then open another."""
+        return thawed(self._database)
 
     def generation(self) -> int:
         """Counts up with every visible change: the ETag of pages, the age of the search index."""

@@ -36,7 +36,8 @@ from sync.box.state import Box, open_box
 from sync.box.status import box_status
 from sync.box.sticks import Sticks
 from sync.clock import SYSTEM, Clock
-from sync.durable import make_folder
+from sync.database import thawed
+from sync.durable import disk_errors, make_folder
 from sync.ending import Ending
 from sync.errors import Broken, NoRoom, Refused
 from sync.file_lock import HeldByAnother, exclusive
@@ -76,7 +77,7 @@ class OwnBox:
 
     def __call__(self) -> Box:
         found: Box | None = getattr(self._own, "box", None)
-        if found is None:
+        if found is None or thawed(found.database):
             found = self._own.box = open_box(self._data, self._clock)
         return found
 
@@ -174,12 +175,18 @@ class BoxService:
             return
         front = nginx.Nginx(self._data, *listeners, most_body_bytes=uploads.MOST_BODY_BYTES, lost=notes.lost,
                             told=lambda error: notes.tell("nginx-failing", error), give_up=alone)
-        front.prepare()
         inner = []
-        for path in (nginx.MAIN_SOCKET, nginx.CONTENT_SOCKET):
-            inner.append(bind_unix(self._data / path))
-            stack.callback(inner[-1].close)
-            front.own(self._data / path)
+        try:
+            with disk_errors(self._data):
+                front.prepare()
+                for path in (nginx.MAIN_SOCKET, nginx.CONTENT_SOCKET):
+                    inner.append(bind_unix(self._data / path))
+                    stack.callback(inner[-1].close)
+                    front.own(self._data / path)
+        except (NoRoom, Broken) as error:  # a full or read-only disk must not keep lessons from opening
+            log("edge.serve").warning("no-nginx", code=error.code, reason=error.message("en"))
+            alone()
+            return
         state.nginx = True
         self._answer(apps, inner, behind_nginx=True)
         stack.callback(front.stop)

@@ -92,7 +92,7 @@ class EdgeState:
     def catalogue(self) -> Catalogue:
         """This thread's catalogue."""
         found: Catalogue | None = getattr(self._own, "catalogue", None)
-        if found is None:
+        if found is None or found.thawed():
             found = self._own.catalogue = Catalogue(self.layout.database, self.shared)
         return found
 

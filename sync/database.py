@@ -6,6 +6,8 @@ The schema of each role is a `Migrations` object of sqlite-utils beside the code
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +30,13 @@ def open_database(path: Path, migrations: Migrations) -> Database:
     `synchronous=FULL`: what a transaction confirmed is on the disk. The connection may be used
     from several threads, one at a time; give each thread its own where they work in parallel.
 
+    On a disk that has become read-only it is opened as it is (`FrozenDatabase`): reading goes on, and each
+    `transaction` raises Broken `disk-failing`.
+
     Raises Broken `database-newer` (written by a later version), `database-broken`.
     """
+    if path.is_file() and not os.access(path, os.W_OK):
+        return _open_frozen(path)
     give_reserve(path.parent)
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
@@ -55,14 +62,36 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
 def open_read_only(path: Path) -> Database:
     """Open an existing database for reading only; never migrates. Raises Broken `database-broken`."""
+    if path.is_file() and not os.access(path, os.W_OK):
+        return _open_frozen(path)
+    return Database(_connect_for_reading(path, "mode=ro"))
+
+
+class FrozenDatabase(Database):
+    """A database on a disk that is read-only: nobody writes to it, and it need not be locked."""
+
+
+def thawed(database: Database) -> bool:
+    """Was it opened on a read-only disk, and is the disk writable now? Then it must be opened again."""
+    return isinstance(database, FrozenDatabase) and os.access(_path(database), os.W_OK)
+
+
+def _open_frozen(path: Path) -> Database:
+    # A database that was closed well has no WAL, and SQLite would need to make its index; one that was not
+    # has both, and its newest transactions are in the WAL.
+    wal = path.with_name(f"{path.name}-wal")
+    return FrozenDatabase(_connect_for_reading(path, "mode=ro" if wal.exists() else "mode=ro&immutable=1"))
+
+
+def _connect_for_reading(path: Path, how: str) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True,
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True,
                                      timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
                                      isolation_level=None)
         connection.execute("PRAGMA query_only=ON")
     except sqlite3.DatabaseError as error:
         raise Broken("database-broken", path=path, reason=error) from error
-    return Database(connection)
+    return connection
 
 
 @contextmanager
@@ -81,7 +110,10 @@ def transaction(database: Database) -> Iterator[Database]:
         with database.atomic():
             yield database
         return
-    if path := _path(database):
+    path = _path(database)
+    if isinstance(database, FrozenDatabase):
+        raise Broken("disk-failing", path=path, reason=os.strerror(errno.EROFS))
+    if path:
         give_reserve(Path(path).parent)
     try:
         database.conn.execute("BEGIN IMMEDIATE")

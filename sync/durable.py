@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sync.clock import SYSTEM, Clock
 from sync.errors import Broken, NoRoom
 
 #: From this many files on, one `syncfs` makes a batch durable instead of an fsync each. 3,000 files of
@@ -44,6 +45,21 @@ def disk_errors(path: Path) -> Iterator[None]:
             folder = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - no error of its own
             raise Broken("folder-not-writable", path=folder) from error
         raise
+
+
+#: Within so many seconds of a change in a folder its disk is taken to be writable still.
+PROBE_AGAIN_S = 20.0
+
+
+def check_writable(folder: Path, clock: Clock = SYSTEM) -> None:
+    """Does the disk of `folder` still take writes? After an error the kernel may refuse them without calling
+    the file system read-only, so it is tried; but seldom, because it wears the disk.
+
+    Raises Broken `disk-failing`; NoRoom `disk-full`.
+    """
+    with disk_errors(folder):
+        if abs(clock.now() - folder.stat().st_mtime) >= PROBE_AGAIN_S:
+            os.utime(folder)
 
 
 def sync_directory(path: Path) -> None:

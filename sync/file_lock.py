@@ -6,6 +6,7 @@ nothing. It must lie where nobody unlinks it while the role runs.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def exclusive(path: Path, patience_s: float = 0.0) -> Iterator[None]:
     Raises HeldByAnother; NoRoom `disk-full` and Broken `disk-failing` where the file cannot be made.
     """
     with disk_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open(path)
     try:
         last = SYSTEM.monotonic() + patience_s
         while not _taken(descriptor):
@@ -42,6 +43,15 @@ def exclusive(path: Path, patience_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a read-only disk can still be locked
 
 
 def _taken(descriptor: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ def small_ext4(place: Path, mebibytes: int, inodes: int | None = None) -> Iterat
     with image.open("wb") as handle:
         handle.truncate(mebibytes * 2**20)
     few = ["-N", str(inodes)] if inodes else []
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", *few, str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", *few, str(image)], check=True)
     where.mkdir()
     made = subprocess.run(["mount", "-o", "loop", str(image), str(where)], capture_output=True, text=True,
                           check=False)
@@ -30,10 +32,45 @@ def small_ext4(place: Path, mebibytes: int, inodes: int | None = None) -> Iterat
         image.unlink()
 
 
-def remount(where: Path, how: str) -> None:
-    """`ro` or `rw`. A writer that has a file open keeps the kernel from `ro`; then the file system is made
-    read-only as the kernel does it after an error: by the shutdown of its journal."""
-    subprocess.run(["mount", "-o", f"remount,{how}", str(where)], check=True, capture_output=True)
+def break_disk(where: Path) -> None:
+    """Let the kernel meet an error of the disk, after which it takes no more writes (errors=remount-ro)."""
+    subprocess.run(["mount", "-o", "remount,errors=remount-ro", str(where)], check=True)
+    trigger = Path("/sys/fs/ext4") / _device(where) / "trigger_fs_error"
+    if not trigger.exists():
+        pytest.skip("this kernel cannot be told to meet an error")
+    trigger.write_text("1")
+
+
+def replace_disk(where: Path) -> None:
+    """Unmount, check, mount again: what a start after the error does. Nobody may use it."""
+    image = where.with_suffix(".img")
+    subprocess.run(["umount", str(where)], check=True)
+    while subprocess.run(["losetup", "-j", str(image)], capture_output=True, check=True).stdout:
+        time.sleep(0.05)  # the loop device goes a little later than the mount
+    checked = subprocess.run(["e2fsck", "-fy", str(image)], capture_output=True, check=False)
+    assert checked.returncode in (0, 1), checked.stdout
+    subprocess.run(["mount", "-o", "loop", str(image), str(where)], check=True)
+
+
+def lose_bytes(where: Path, path: Path) -> None:
+    """From now on the disk cannot read the second half of the file `path` (EIO)."""
+    image = where.with_suffix(".img")
+    subprocess.run(["sync", "-f", str(where)], check=True)
+    shown = subprocess.run(["filefrag", "-v", "-b4096", str(path)], capture_output=True, text=True,
+                           check=True)
+    rows = [row.replace("..", " ").replace(":", " ").split() for row in shown.stdout.splitlines()]
+    extents = [(int(row[1]), int(row[3]), int(row[5])) for row in rows if row and row[0].isdigit()]
+    _, first, blocks = max(extents, key=lambda extent: extent[1])
+    with path.open("rb") as handle:
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with image.open("r+b") as handle:
+        handle.truncate((first + blocks // 2) * 4096)
+
+
+def _device(where: Path) -> str:
+    found = subprocess.run(["findmnt", "-no", "SOURCE", str(where)], capture_output=True, text=True,
+                           check=True)
+    return Path(found.stdout.strip()).name
 
 
 def fill(folder: Path) -> Path:

@@ -26,7 +26,7 @@ from sync.box.room import room_left, tell_no_room
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.canonical import is_sha256
-from sync.durable import make_folder, sweep_temporary
+from sync.durable import disk_errors, make_folder, sweep_temporary
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log
@@ -87,7 +87,7 @@ def sync_once(box: Box, transport: Transport, watch: Watch = unwatched, *,
     """
     make_folder(box.layout.run, 0o700)
     try:
-        with exclusive(box.layout.run / "sync.lock"):
+        with exclusive(box.layout.run / "sync.lock"), disk_errors(box.layout.data):
             return _Session(box, transport, watch, anyway=anyway).run()
     except HeldByAnother:
         raise Broken("sync-running", path=box.layout.data) from None
@@ -111,7 +111,8 @@ class _Session:
         began = self._box.clock.monotonic()
         log("box.sync").debug("sync-begun", transport=self._transport.name)
         try:
-            self._steps()
+            with disk_errors(self._box.layout.data):
+                self._steps()
         except TeachpointError as error:
             self._close()
             contact.note_failure(self._box.database, self._box.clock, error)

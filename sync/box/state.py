@@ -20,7 +20,7 @@ from sync.box.setting import read_setting, write_setting
 from sync.canonical import canonical, sha256_hex
 from sync.clock import SYSTEM, Clock
 from sync.database import open_database, transaction
-from sync.durable import make_folder
+from sync.durable import disk_errors, make_folder
 from sync.errors import Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.layout import BoxLayout
@@ -139,5 +139,7 @@ def fingerprint(pairing: Pairing) -> str:
 
 def _open_database(layout: BoxLayout) -> Database:
     # Records name children: the database is for the box's own account only.
-    layout.database.touch(mode=0o600)
+    if not layout.database.exists():
+        with disk_errors(layout.database):
+            layout.database.touch(mode=0o600)
     return open_database(layout.database, MIGRATIONS)

@@ -13,6 +13,7 @@ from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.box.sticks import stick_told
+from sync.durable import check_writable
 from sync.errors import TeachpointError
 from sync.reserve import FILES, reserve_files
 from sync.version import VERSION
@@ -50,7 +51,8 @@ def box_status(box: Box) -> dict[str, Any]:
                   "quality": read_setting(database, CLOCK_QUALITY, UNKNOWN_QUALITY)},
         "stick": _stick(box),
         "problems": [{**_in_words(code, json.loads(facts)), "since": since} for code, facts, since in
-                     database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")],
+                     database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")]
+        + _found_problems(box),
     }
 
 
@@ -59,6 +61,18 @@ def _stick(box: Box) -> dict[str, Any] | None:
     if told is not None and "error" in told:
         told["error"] = _in_words(told["error"]["code"], told["error"]["facts"])
     return told
+
+
+def _found_problems(box: Box) -> list[dict[str, Any]]:
+    """What is seen by looking: a disk that takes no writes cannot keep a problem either."""
+    try:
+        check_writable(box.layout.run)
+    except TeachpointError as error:
+        facts = {name: str(value) for name, value in error.facts.items()}
+        return [{**_in_words(error.code, facts), "since": box.clock.now()}]
+    except OSError:  # another account than the box's own asks
+        pass
+    return []
 
 
 def _in_words(code: str, facts: dict[str, Any]) -> dict[str, Any]:
