@@ -112,7 +112,7 @@ incoming chmod = D700,F600
 [feed]
 path = {feed}
 read only = yes
-refuse options = * !stats !recursive !times !checksum !timeout {compress}
+refuse options = * !stats !recursive !times !checksum !timeout !bwlimit {compress}
 
 [library]
 path = {library}
@@ -128,7 +128,7 @@ write only = yes
 filter = + .tmp-partial/ + /segments/ + /segments/*/ + /segments/*/*.segment + /objects/ + /objects/??/ \
 + /objects/??/{hexadecimal} + /objects/??/.tmp-partial/{hexadecimal} - *
 refuse options = * !stats !times !relative !checksum !ignore-times !partial !partial-dir !fsync !timeout \
-{compress}
+!bwlimit {compress}
 """
 _COMPRESS = "!compress !compress-level !compress-choice !new-compress !old-compress !skip-compress"
 

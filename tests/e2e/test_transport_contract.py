@@ -542,3 +542,29 @@ def test_one_connection_carries_all_calls(tmp_path: Path, staging: Path, outbox:
         assert abs(moved.received_bytes + moved.sent_bytes - line_bytes) < line_bytes * 0.01
     finally:
         line.stop()
+
+
+def test_a_limited_line_carries_slowly_in_both_directions_and_at_its_speed_again_afterwards(
+        tmp_path: Path) -> None:
+    """What is slow is told of piece by piece, half a second each; what is not comes in one or two."""
+    line = Ssh(tmp_path)
+    staging, outbox = tmp_path / "staging", tmp_path / "outbox"
+    data = random.Random(5).randbytes(2_000_000)
+    name = object_path(hashlib.sha256(data).hexdigest())
+    (outbox / name).parent.mkdir(parents=True)
+    (outbox / name).write_bytes(data)
+    try:
+        counts = []
+        for limit in (500_000.0, None):
+            line.transport.limit(limit)
+            wanted = line.give(data + b"%r" % limit)
+            down: list[int] = []
+            up: list[int] = []
+            line.transport.fetch_objects([wanted], staging, down.append)
+            (line.tree / "inbox" / SITE / name).unlink(missing_ok=True)
+            line.transport.push_outbox(outbox, [name], up.append)
+            counts.append((len(set(down)), len(set(up))))
+        (slow_down, slow_up), (fast_down, fast_up) = counts
+        assert slow_down >= 4 > fast_down and slow_up >= 4 > fast_up
+    finally:
+        line.stop()
