@@ -72,7 +72,8 @@ class Transport(Protocol):
 
     Callbacks run in the thread that made the call, one at a time. An exception that a callback
     raises stops the transfer and comes out of the call; so a caller interrupts one for something
-    more urgent. One call at a time for each transport.
+    more urgent. One call at a time for each transport; only `progress` of `fetch_objects` may call
+    `fetch_feed` and `push_outbox`, and what comes goes on coming meanwhile.
     """
 
     name: str

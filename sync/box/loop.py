@@ -28,14 +28,17 @@ from sync.transport import Transport
 #: Between two syncs that found the hub: after one that moved something, and at most; in seconds. A poll that
 #: finds nothing new costs about 4 KB.
 SOON_S, POLL_S = 4.0, 30.0
-#: Between two knocks at a hub that does not answer, in seconds.
-KNOCK_S = 5.0
+#: Between two knocks at a hub that does not answer, in seconds: with the wait for an answer, a line that is
+#: back is noticed within 4 s. A knock is one packet of 60 bytes.
+KNOCK_S = 1.0
 #: The first and the longest wait after a failure of another kind, in seconds.
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0
 #: Each wait is changed by up to this share, so that a hub that comes back is not asked by all at once.
 JITTER = 0.2
-#: How long a knock waits for an answer, in seconds: two round trips of a bad satellite line.
-KNOCK_TIMEOUT_S = 4.0
+#: How long a knock waits for an answer, in seconds: five round trips of a satellite line.
+KNOCK_TIMEOUT_S = 3.0
+#: A sync that broke off after so many seconds had a line that worked: a dead one is noticed after 9 s.
+USED_S = 8.0
 
 Connect = Callable[[Box], Transport]
 Knock = Callable[[Pairing], bool]
@@ -74,11 +77,17 @@ class Rhythm:
         self.silent = True
         return self._jittered(KNOCK_S)
 
-    def failed(self, error: TeachpointError) -> float:
-        """A sync failed; the wait in seconds."""
-        if isinstance(error, Unreachable) and error.code == "hub-unreachable":
-            return self.unanswered()
-        self.silent = False
+    def failed(self, error: TeachpointError, lasted_s: float = 0.0) -> float:
+        """A sync failed after so many seconds; the wait in seconds."""
+        if isinstance(error, Unreachable):
+            # A line that worked until it broke is used again as soon as it answers; a hub that breaks each
+            # connection at once is left more and more in peace.
+            if error.code == "hub-unreachable" or lasted_s >= USED_S:
+                self._failures = 0
+                return self.unanswered()
+            self.silent = True
+        else:
+            self.silent = False
         wait_s = min(FIRST_WAIT_S * 2.0 ** min(self._failures, 10), LONGEST_WAIT_S)
         self._failures += 1
         return self._jittered(wait_s)
@@ -166,6 +175,7 @@ class SyncLoop:
     def _one(self, box: Box) -> float:
         if self._rhythm.silent and not self._knock(box.pairing):
             return self._rhythm.unanswered()
+        began = self._clock.monotonic()
         try:
             report = sync_once(box, self._connect(box), self._watch)
         except _Aside:
@@ -174,7 +184,7 @@ class SyncLoop:
             if error.code == "sync-running":
                 return self._rhythm.synced(moved=True)
             contact.note_failure(box.database, box.clock, error)
-            return self._rhythm.failed(error)
+            return self._rhythm.failed(error, self._clock.monotonic() - began)
         return self._rhythm.synced(moved=any((
             report.objects, report.packages, report.records_up, report.records_down)))
 

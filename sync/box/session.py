@@ -3,6 +3,11 @@
     push outbox → fetch feed → believe → acknowledge, assign → manifests → objects, batch by batch,
     each verified and shown as it comes → push what happened meanwhile
 
+While objects come, it looks every LOOK_EVERY_S over the same connection whether anything else is wanted by
+now (something more urgent, something no longer assigned): then what runs is interrupted, a new plan is made,
+and what was interrupted goes on from its byte when its turn comes. Records go up at each such look. A sync
+after one that was cut off first goes on with what had begun, and looks at once.
+
 A sync may be cut off anywhere and at any time: what arrived stays in `staging`, what is verified in the
 library, what is believed in `trusted`; the next sync goes on from there (docs/sync.md). One at a time for
 each box, by the lock `run/sync.lock`.
@@ -40,6 +45,9 @@ ADOPT_TOGETHER = 64
 ADOPT_AFTER_S = 1.0
 #: How often an object whose bytes are wrong or that the hub does not have is asked for in one sync.
 MOST_TRIES = 2
+#: How often it is looked, while objects come, whether the hub wants something else and records wait, in
+#: seconds: 4 KB, 0.05 % of a line of 2 Mbit/s.
+LOOK_EVERY_S = 30.0
 #: How often a feed that was copied while the hub wrote it is fetched again.
 FEED_TRIES = 3
 
@@ -93,6 +101,10 @@ def sync_once(box: Box, transport: Transport, watch: Watch = unwatched, *,
         raise Broken("sync-running", path=box.layout.data) from None
 
 
+class _OtherPlan(Exception):
+    """While objects came, the hub has said that the box shall have something else."""
+
+
 class _Session:
     """A running sync."""
 
@@ -106,6 +118,7 @@ class _Session:
         self._moved = Moved()
         self._failed: dict[str, int] = {}
         self._done_bytes = self._total_bytes = 0
+        self._looked = box.clock.monotonic()  # when the hub was last asked what it wants
 
     def run(self) -> SyncReport:
         began = self._box.clock.monotonic()
@@ -130,13 +143,12 @@ class _Session:
 
     def _steps(self) -> None:
         self._sweep()
+        if self._staged() and not self._transport.carrier:
+            self._looked = float("-inf")
+            self._shelf.settle()
+            self._fetch_objects()
         self._push()
-        believed = self._believe()
-        if believed is not None:
-            contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
-            self._report.records_down = self._outbox.acknowledge(believed.acks)
-            take_policy(self._journal, believed.desired)
-            self._shelf.assign(believed.desired)
+        self._ask()
         self._fetch_manifests()
         self._shelf.settle()
         no_room = self._fetch_objects()
@@ -168,20 +180,24 @@ class _Session:
     # -- up -------------------------------------------------------------------------------------
 
     def _push(self) -> None:
-        """Send the records that no segment holds yet, and what else waits. A full disk stops no sync:
-        what cannot be cut now waits in the journal."""
+        """Send the records that no segment holds yet, and what else waits."""
+        uploads = self._push_records()
+        while not self._send(uploads, bulk=True):
+            if not self._line.decision().lessons:
+                self._report.held = self._line.decision().why
+                return
+
+    def _push_records(self) -> list[str]:
+        """Send the records that wait; the uploads that wait. A full disk stops no sync: what cannot be cut
+        into a segment now waits in the journal."""
         try:
             self._outbox.cut()
         except NoRoom as error:
             set_problem(self._journal, error)
         paths = self._outbox.pending()
         segments = [path for path in paths if path.startswith("segments/")]
-        uploads = paths[len(segments):]
         self._send(segments, bulk=False)
-        while not self._send(uploads, bulk=True):
-            if not self._line.decision().lessons:
-                self._report.held = self._line.decision().why
-                return
+        return paths[len(segments):]
 
     def _send(self, paths: list[str], *, bulk: bool) -> bool:
         """Send these; False where the policy cut that off."""
@@ -199,6 +215,25 @@ class _Session:
         return True
 
     # -- down -----------------------------------------------------------------------------------
+
+    def _ask(self) -> bool:
+        """Ask the hub what it wants and take it over; True if the box shall have something else now."""
+        believed = self._believe()
+        self._looked = self._box.clock.monotonic()
+        if believed is None:
+            return False
+        contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
+        self._report.records_down += self._outbox.acknowledge(believed.acks)
+        take_policy(self._journal, believed.desired)
+        return self._shelf.assign(believed.desired)
+
+    def _look(self) -> None:
+        """Called while objects come: send what records wait, ask the hub. Raises _OtherPlan."""
+        if self._transport.carrier or self._box.clock.monotonic() - self._looked < LOOK_EVERY_S:
+            return
+        self._push_records()
+        if self._ask():
+            raise _OtherPlan
 
     def _believe(self) -> Believed | None:
         """What the hub says now. None where a carrier brings no newer feed than the box knows (it was filled
@@ -245,6 +280,16 @@ class _Session:
 
     def _fetch_objects(self) -> NoRoom | None:
         """Fetch what is lacking, in the order of the plan; the error of what there is no room for."""
+        while True:
+            try:
+                return self._fetch_planned()
+            except _OtherPlan:
+                log("box.sync").info("other-plan")
+                self._fetch_manifests()
+                self._shelf.settle()
+
+    def _fetch_planned(self) -> NoRoom | None:
+        """As `_fetch_objects`. Raises _OtherPlan."""
         while units := self._shelf.units():
             staged = self._staged()
             self._forget_unneeded(units, staged)
@@ -257,7 +302,8 @@ class _Session:
                 return self._told(plan, given_up, staged)
             self._total_bytes = self._done_bytes + plan.bytes
             for batch in plan.batches:
-                if not self._fetch(batch.objects, at_once=batch.priority == planning.AT_ONCE):
+                if not self._fetch(batch.objects, at_once=batch.priority == planning.AT_ONCE,
+                                   beside=self._look):
                     break
             self._report.left = planning.bytes_left(self._shelf.units(), self._staged())
         self._forget_unneeded([], self._staged())
@@ -298,9 +344,10 @@ class _Session:
             return NoRoom("budget-full", package=plan.left_out[0].package, bytes=self._report.left)
         return NoRoom("disk-full", path=self._box.layout.library)
 
-    def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted], *, at_once: bool) -> bool:
-        """Fetch these objects in one call of the transport; take in each soon after it has come. False where
-        the policy of the line cut that off."""
+    def _fetch(self, objects: tuple[Wanted, ...] | list[Wanted], *, at_once: bool,
+               beside: Callable[[], None] = lambda: None) -> bool:
+        """Fetch these objects in one call of the transport; take in each soon after it has come. `beside` is
+        called about twice a second meanwhile. False where the policy of the line cut that off."""
         arrived: list[str] = []
         last = self._box.clock.monotonic()
         before = self._done_bytes
@@ -315,6 +362,7 @@ class _Session:
 
         def progress(done: int) -> None:
             self._watch(before + done, self._total_bytes)
+            beside()
 
         staging = self._box.layout.staging
         # What came wrong as a difference, or not at all, is asked for whole.

@@ -26,11 +26,11 @@ from sync.errors import Refused, TeachpointError, Unreachable
 from sync.logs import log
 from sync.pairing import Pairing
 
-#: How long an address may take until the hub's key is verified, in seconds: five round trips of 2 s,
-#: and twice that for lost packets.
-CONNECT_TIMEOUT_S = 20
+#: How long an address may take until the hub's key is verified, in seconds: five round trips of 2 s, and half
+#: of that for lost packets.
+CONNECT_TIMEOUT_S = 15
 #: How long an address may take until the link is open, in seconds (name look-up and sign-in included).
-OPEN_TIMEOUT_S = 45.0
+OPEN_TIMEOUT_S = 30.0
 #: A silent line is asked every so many seconds, and given up after so many unanswered questions: 12 s.
 #: What arrives counts as an answer, so a slow line that carries data is not taken for dead.
 ALIVE_EVERY_S, ALIVE_MOST = 3, 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 PIECE_BYTES = 16 * 1024
 
@@ -13,11 +14,12 @@ class Relay:
     """Listens on `port` of loopback and passes everything on to the port `hub` there.
 
     `down` and `up` count the bytes passed to the box and to the hub; past `most_down` and `most_up` the line
-    is held: connections stay open and carry nothing.
+    is held: connections stay open and carry nothing. `pause_s`: how long it rests after each piece of
+    PIECE_BYTES in each direction of a connection.
     """
 
-    def __init__(self, hub: int) -> None:
-        self._hub = hub
+    def __init__(self, hub: int, pause_s: float = 0.0) -> None:
+        self._hub, self._pause_s = hub, pause_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._changed = threading.Condition()  # guards all below
@@ -72,6 +74,7 @@ class Relay:
                     self._changed.wait_for(lambda: getattr(self, way) < getattr(self, f"_most_{way}"))
                     setattr(self, way, getattr(self, way) + len(piece))
                 target.sendall(piece)
+                time.sleep(self._pause_s)
         for one in (source, target):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -294,7 +294,7 @@ def test_the_loop_tries_hard_for_what_must_come_now(site: Site) -> None:
         made.cut_after = cut.pop(0)
         return made
 
-    loop = SyncLoop(joined.box.layout.data, connect, clock=joined.clock)
+    loop = SyncLoop(joined.box.layout.data, connect, knocks=lambda _: True, clock=joined.clock)
     assert loop.turn(joined.box) < 60, "cut off in the middle of it"
     loop.turn(joined.box)
     assert joined.packages()[package] == (1, True)

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from sync.box.loop import FIRST_WAIT_S, JITTER, KNOCK_S, LONGEST_WAIT_S, POLL_S, SOON_S, Rhythm, SyncLoop
+from sync.box.loop import (
+    FIRST_WAIT_S,
+    JITTER,
+    KNOCK_S,
+    LONGEST_WAIT_S,
+    POLL_S,
+    SOON_S,
+    USED_S,
+    Rhythm,
+    SyncLoop,
+)
 from sync.errors import Broken, Unreachable
 from tests.sync_box.shelf_stage import join
 
@@ -43,10 +53,13 @@ def test_other_failures_wait_longer_and_longer_up_to_a_limit() -> None:
     assert rhythm.failed(OTHER) == FIRST_WAIT_S
 
 
-def test_a_broken_link_is_tried_again_soon_without_a_knock() -> None:
+def test_a_line_that_worked_is_knocked_at_once_it_broke_and_one_that_breaks_at_once_less_and_less() -> None:
     rhythm = Rhythm(lambda: 0.5)
-    assert rhythm.failed(Unreachable("link-broken", hub="h", reason="r")) == FIRST_WAIT_S
-    assert not rhythm.silent
+    broken = Unreachable("link-broken", hub="h", reason="r")
+    assert [rhythm.failed(broken, USED_S) for _ in range(3)] == [KNOCK_S] * 3 and rhythm.silent
+    waits = [rhythm.failed(broken, 1.0) for _ in range(8)]
+    assert waits[0] == FIRST_WAIT_S and waits == sorted(waits) and waits[-1] == LONGEST_WAIT_S
+    assert rhythm.silent and rhythm.failed(broken, USED_S) == KNOCK_S
 
 
 def test_a_silent_hub_is_only_knocked_at_and_synced_with_at_its_first_answer(tmp_path: Path) -> None:
