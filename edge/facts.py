@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge import shown
-from sync.clock import Clock
+from sync.clock import Clock, utc
 from sync.errors import Broken, TeachpointError, in_words
 from sync.logs import log
+from sync.policy import day_ranges
 
 #: How long one answer serves all pages, in seconds: a class of 40 opens the first page at once.
 KEPT_S = 2.0
 #: Without contact for so long the pages say so, in seconds. A reachable hub is asked every half minute.
 OFFLINE_S = 600.0
+#: A sync due within so many seconds is due soon.
+SOON_S = 60.0
 #: How many packages that are still coming a page names.
 MOST_COMING = 8
 
@@ -63,6 +66,7 @@ class BoxFacts:
                 "offline": ago is not None and (bool(error) or ago > OFFLINE_S),
                 "error": in_words(error, language) if error else None,
             },
+            "line": line_shown(status.get("line") or {}, self._clock.now()),
             "stick": stick_shown(status.get("stick"), language),
             "problems": [in_words(problem, language) for problem in status.get("problems") or ()],
             "packages": {name: int(packages.get(name) or 0) for name in ("complete", "assigned")},
@@ -87,6 +91,50 @@ def stick_shown(told: Mapping[str, Any] | None, language: str) -> dict[str, Any]
             "came": int(report.get("received_bytes") or 0), "records": int(report.get("records_up") or 0),
             "left": int(report.get("left") or 0), "news": bool(report.get("news", True)),
             "error": in_words(error, language) if error else None}
+
+
+def line_shown(told: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """What a page says of the line: rates in words, moments of the site's own time. `finish` is rounded up to
+    the quarter of an hour."""
+    offset_min = int(told.get("utc_offset_min") or 0)
+    finish, left, next_attempt = told.get("finish"), told.get("left") or {}, told.get("next_attempt")
+    policy = told.get("policy")
+    return {
+        "state": str(told.get("state") or "open"), "limit": rate_words(told.get("bits_per_s")),
+        "opens": moment(told.get("opens"), offset_min, now),
+        "rate": int(float(told.get("rate_bytes_per_s") or 0)),
+        "finish": moment(-(-float(finish) // 900) * 900 if finish else None, offset_min, now),
+        "left": {name: int(left.get(name) or 0) for name in ("records", "lessons", "uploads")},
+        "month_used": int(told.get("month_used_bytes") or 0),
+        "next": "" if next_attempt is None else "soon" if next_attempt - now < SOON_S
+                else moment(next_attempt, offset_min, now),
+        "policy": None if not policy else {
+            "hours": [timetable_row(row) for row in policy["hours"]],
+            "caps": [{**timetable_row(row), "rate": rate_words(row["bits_per_s"])} for row in policy["caps"]],
+            "class_hours": [timetable_row(row) for row in policy["class_hours"]],
+            "class_rate": rate_words(policy["class_bits_per_s"] or None),
+            "month": int(policy["month_bytes"] or 0)}}
+
+
+def timetable_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Days as ranges of numbers (0: Monday), and the times."""
+    return {"days": [] if len(row["days"]) == 7 else day_ranges(row["days"]), "from": row["from"],
+            "to": row["to"], "always": (len(row["days"]), row["from"], row["to"]) == (7, "00:00", "24:00")}
+
+
+def rate_words(bits_per_s: float | None) -> str:
+    """`256 kbit/s`, `1.5 Mbit/s`; "" for none."""
+    if not bits_per_s:
+        return ""
+    return f"{bits_per_s / 1e6:g} Mbit/s" if bits_per_s >= 10**6 else f"{bits_per_s / 1e3:g} kbit/s"
+
+
+def moment(at: float | None, offset_min: int, now: float) -> str:
+    """A moment by the site's clock, `18:00`, on another day `11-27 18:00`; "" for none."""
+    if at is None:
+        return ""
+    there, today = utc(at + 60 * offset_min), utc(now + 60 * offset_min)
+    return there.strftime("%H:%M" if there.date() == today.date() else "%m-%d %H:%M")
 
 
 def rounded(ago_s: float) -> float:

@@ -87,6 +87,7 @@ def _gauges(status: Status, clock: Clock) -> Iterator[Metric]:
             ("problems", "Problems a person should know of.", len(status.get("problems") or ()))):
         if isinstance(value, int | float):
             yield GaugeMetricFamily(f"teachpoint_{name}", meaning, value=value)
+    yield from _line_gauges(_part(status, "line"))
     contact = hub.get("last_contact")
     if isinstance(contact, int | float):
         yield GaugeMetricFamily("teachpoint_last_contact_age_seconds",
@@ -94,6 +95,28 @@ def _gauges(status: Status, clock: Clock) -> Iterator[Metric]:
                                 value=max(clock.now() - contact, 0.0))
         yield GaugeMetricFamily("teachpoint_last_sync_ok", "Did the last sync end without an error?",
                                 value=int(not hub.get("last_error")))
+
+
+def _line_gauges(line: Status) -> Iterator[Metric]:
+    left = _part(line, "left")
+    waiting = GaugeMetricFamily("teachpoint_line_left_bytes", "Bytes that still have to go over the line.",
+                                labels=["class"])
+    for name in ("records", "lessons", "uploads"):
+        if isinstance(left.get(name), int | float):
+            waiting.add_metric([name], left[name])
+    yield waiting
+    for name, meaning, value in (
+            ("rate_bytes_per_second", "Measured rate of lessons.", line.get("rate_bytes_per_s")),
+            ("limit_bits_per_second", "What the policy allows now.", line.get("bits_per_s")),
+            ("month_bytes", "Bytes carried in this month, both directions.", line.get("month_used_bytes")),
+            ("finish_time_seconds", "When all lessons will be here (Unix time).", line.get("finish")),
+            ("next_attempt_time_seconds", "When the next sync is due; 0: within a minute.",
+             line.get("next_attempt"))):
+        if isinstance(value, int | float):
+            yield GaugeMetricFamily(f"teachpoint_line_{name}", meaning, value=value)
+    if line.get("state"):
+        yield GaugeMetricFamily("teachpoint_line_open", "Does the policy let lessons and uploads move now?",
+                                value=int(line["state"] in ("open", "unsure")))
 
 
 def _part(status: Status, name: str) -> Mapping[str, Any]:

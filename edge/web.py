@@ -101,6 +101,8 @@ class Classroom:
         facts = self.box_facts()
         part = {name: facts[name] for name in ("stick", "problems", "coming", "coming_more", "bytes_left")}
         part["hub"] = {**facts["hub"], "error": None}
+        told = ("state", "opens", "limit", "finish") if facts["coming"] else ()
+        part["line"] = {name: facts["line"][name] for name in told}
         if not facts["hub"]["offline"] and facts["hub"]["last_contact_ago"] is not None:
             part["hub"]["last_contact_ago"] = 0.0  # not shown: the page need not change with it
         address = self.addresses()[0]

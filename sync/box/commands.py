@@ -25,6 +25,7 @@ from sync.command_line import data_option, json_option, show, transfer_progress
 from sync.directory import Directory
 from sync.errors import Misused
 from sync.fsck import Version, advice, check_library
+from sync.policy import in_words
 from sync.reserve import keep_reserve
 from sync.transport import Transport
 
@@ -142,11 +143,38 @@ def status(data: Path, as_json: bool) -> None:
     Example:
       teachpoint box status --data /var/lib/teachpoint --json
     """
-    facts = box_status(open_box(data))
-    show(facts, as_json, lambda console: _tell_status(console, facts))
+    opened = open_box(data)
+    facts = box_status(opened)
+    rules = in_words(line.policy_of(opened.database))
+    show(facts, as_json, lambda console: _tell_status(console, facts, rules))
 
 
-def _tell_status(console: Console, facts: dict[str, Any]) -> None:
+#: What the policy lets happen on the line now, for a terminal.
+_STATES = {"open": "open", "unsure": "open, but slow: the box's clock can't be believed",
+           "hours": "lessons and uploads wait for the policy's hours",
+           "class": "lessons and uploads wait: class hours",
+           "budget": "lessons and uploads wait: the month's budget is used up but for records",
+           "spent": "one exchange of records a day: the month's budget is used up"}
+
+
+def _line_words(told: dict[str, Any]) -> list[str]:
+    left, measured = told["left"], told["rate_bytes_per_s"]
+    state = _STATES[told["state"]]
+    if told["bits_per_s"] is not None:
+        state += f", at most {told['bits_per_s'] / 1000:g} kbit/s"
+    if told["opens"] is not None:
+        state += f", until {iso(told['opens'])}"
+    finish = iso(told["finish"]) if told["finish"] else "not known yet"
+    due = {None: "when `box serve` runs", 0: "within a minute"}.get(
+        told["next_attempt"], iso(told["next_attempt"] or 0))
+    return [f"line      {state}",
+            f"  left    records {decimal(left['records'])}, lessons {decimal(left['lessons'])}, uploads "
+            f"{decimal(left['uploads'])}" + (f"; all lessons here {finish}" if left["lessons"] else ""),
+            f"  rate    {f'{decimal(round(measured))}/s measured' if measured else 'not measured yet'}; "
+            f"{decimal(told['month_used_bytes'])} in {told['month']}; next sync {due}"]
+
+
+def _tell_status(console: Console, facts: dict[str, Any], rules: list[str]) -> None:
     hub, packages = facts["hub"], facts["packages"]
     contact = iso(hub["last_contact"]) if hub["last_contact"] else "never"
     lines = [
@@ -159,6 +187,7 @@ def _tell_status(console: Console, facts: dict[str, Any]) -> None:
         f"{facts['uploads']['waiting']} uploads waiting",
         f"clock     {iso(facts['clock']['now'])} ({facts['clock']['quality']})",
     ]
+    lines += [*_line_words(facts["line"]), *(f"  policy  {rule}" for rule in rules)]
     if facts["disk"]["budget"] is not None:
         lines.append(f"budget    {decimal(facts['disk']['budget'])} for lessons")
     lines += [f"  no room {one['id']}: {decimal(one['bytes'])} lacking" for one in facts["no_room"]]

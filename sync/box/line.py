@@ -6,8 +6,11 @@ carries everything through a `Line`, which sets the rate, counts the bytes, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlite_utils import Database
@@ -23,7 +26,17 @@ from sync.database import transaction
 from sync.desired import Desired
 from sync.errors import Refused, TeachpointError
 from sync.logs import log
-from sync.policy import Decision, Policy, as_plain, decide, local_words, month_of, parse_policy
+from sync.policy import (
+    Decision,
+    Policy,
+    as_plain,
+    decide,
+    facts,
+    finish,
+    local_words,
+    month_of,
+    parse_policy,
+)
 from sync.transport import Moved, Progress, Transport
 
 #: Settings: the policy taken over last, as in the feed; the measured rate in bytes of content per second.
@@ -122,6 +135,34 @@ def refusal(box: Box) -> Refused:
     if now.why in ("budget", "spent"):
         return Refused("policy-budget", limit=f"{(policy.month_bytes or 0) / 1e9:g} GB", until=until)
     return Refused("policy-hours", until=until)
+
+
+def line_status(box: Box, lessons_left: int) -> dict[str, Any]:
+    """The line for `box status` (docs/api.md). `lessons_left`: bytes of lessons not whole yet; what of them
+    lies in staging already is taken off. Times in seconds since 1970 by the box's clock."""
+    database, clock = box.database, box.clock
+    policy, now, measured = policy_of(database), site_time(database, clock), rate(database)
+    counted = month(database, clock, policy)
+    used, current = used_bytes(database, counted), decision(box)
+    left = max(lessons_left - _bytes_below(box.layout.staging, "*"), 0)
+    uploads = database.execute("SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT sha256, size FROM upload "
+                               "WHERE acknowledged = 0)").fetchone()[0]
+    return {
+        "policy": facts(policy), "state": current.why, "bits_per_s": current.bits_per_s,
+        "until": current.until, "opens": current.opens, "rate_bytes_per_s": measured,
+        "left": {"records": _bytes_below(box.layout.outbox, "segments/*/*"), "lessons": left,
+                 "uploads": uploads},
+        "finish": finish(policy, now, used, left, measured) if left and measured else None,
+        "month": counted, "month_used_bytes": used, "next_attempt": contact.next_attempt(database),
+        "utc_offset_min": policy.utc_offset_min}
+
+
+def _bytes_below(folder: Path, pattern: str) -> int:
+    total = 0
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # a sync moves it away meanwhile
+            total += path.stat().st_size
+    return total
 
 
 class _Turned(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sync.box import contact
 from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
+from sync.box.line import line_status
 from sync.box.room import disk_budget, no_room
 from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
@@ -29,6 +30,7 @@ def box_status(box: Box) -> dict[str, Any]:
     complete = database.execute("SELECT count(*) FROM package WHERE complete = 1").fetchone()[0]
     waiting = database.execute("SELECT count(*) FROM upload WHERE acknowledged = 0").fetchone()[0]
     error = contact.last_error(database)
+    left = sum(int(str(one["left"])) for one in partial)
     return {
         "site": box.pairing.site,
         "name": box.pairing.name,
@@ -41,7 +43,8 @@ def box_status(box: Box) -> dict[str, Any]:
             "last_error": _in_words(error["code"], error["facts"]) if error else None,
         },
         "packages": {"assigned": assigned, "complete": complete, "partial": partial},
-        "bytes_left": sum(int(str(one["left"])) for one in partial),
+        "bytes_left": left,
+        "line": line_status(box, left),
         "disk": {"free": disk.free, "total": disk.total, "budget": disk_budget(database),
                  "reserve_whole": reserve_files(box.layout.data) == FILES},
         "no_room": no_room(database),

@@ -39,7 +39,8 @@ MOST_HEIGHT = 2600
 
 STATES: dict[str, Callable[[Room], None]] = {
     "empty": test_pages.never_contacted, "unassigned": test_pages.nothing_assigned,
-    "offline": test_pages.offline, "problems": test_pages.problems, "coming": test_pages.coming}
+    "offline": test_pages.offline, "problems": test_pages.problems, "coming": test_pages.coming,
+    "held": test_pages.held}
 
 
 def screens(box: str) -> dict[str, str]:

@@ -95,8 +95,26 @@ def hostile(room: Room) -> None:
     room.status["packages"]["partial"] = [{"id": t, "name": t, "bytes": 2, "left": 1} for t in HOSTILE[:3]]
 
 
+POLICY = {"utc_offset_min": 480, "hours": [{"days": [0, 1, 2, 3, 4], "from": "18:00", "to": "06:00"},
+                                            {"days": [5, 6], "from": "00:00", "to": "24:00"}],
+          "caps": [{"days": list(range(7)), "from": "00:00", "to": "24:00", "bits_per_s": 1_500_000}],
+          "class_hours": [{"days": [0, 2], "from": "08:00", "to": "16:30"}], "class_bits_per_s": 256_000,
+          "month_bytes": 2_000_000_000}
+
+
+def held(room: Room) -> None:
+    """Lessons wait for the evening: it is Tuesday 2023-11-14 22:13 UTC, the site 8 hours ahead."""
+    coming(room)
+    room.status["line"] = {
+        "policy": POLICY, "state": "hours", "bits_per_s": 256_000, "until": 1_700_006_400,
+        "utc_offset_min": 480, "opens": 1_700_042_400, "rate_bytes_per_s": 130_000.0, "finish": 1_700_052_500,
+        "month": "2023-11",
+        "left": {"records": 2_000, "lessons": 16_500_000, "uploads": 3_000_000},
+        "month_used_bytes": 812_000_000, "next_attempt": 1_700_000_900}
+
+
 STATES: list[Callable[[Room], None]] = [usual, never_contacted, nothing_assigned, offline, problems, coming,
-                                        only_coming, no_status, hostile]
+                                        only_coming, held, no_status, hostile]
 
 #: Addresses no link leads to, with the status they answer.
 BESIDES = {**dict.fromkeys(("/no/such/page", "/p/none", "/r/none/none", "/p/%3Cscript%3E",
@@ -562,3 +580,30 @@ def test_help_names_addresses_and_draws_the_square(room: Room) -> None:
 def test_a_malformed_host_is_refused(room: Room, host: str) -> None:
     answer = room.client().get("/", headers={"Host": host})
     assert answer.status_code == 400 and "<script>" not in answer.get_data(as_text=True).split("<main", 1)[1]
+
+
+@pytest.mark.parametrize(("language", "words"), [
+    ("en", ["The line is kept free until 18:00", "Around 21:00 all is here.", "Mon to Fri 18:00–06:00",
+            "Sat to Sun 00:00–24:00", "At most 1.5 Mbit/s: at all times",
+            "In class hours at most 256 kbit/s: Mon, Wed", "in a month", "a second",
+            "Next sync: 06:28.", "files 3 MB"]),
+    ("zh-CN", ["18:00 之前线路留作他用", "预计 21:00 左右全部到齐", "周一至周五 18:00–06:00", "任何时间",
+               "下次同步：06:28。"])])
+def test_the_status_page_tells_the_line_and_its_rules_in_words(
+        room: Room, language: str, words: list[str]) -> None:
+    held(room)
+    text = " ".join(room.page("/status", language).split())
+    assert [word for word in words if word not in text] == []
+    today = " ".join(room.page("/", language).split())
+    assert words[0] in today and words[1] in today
+
+
+@pytest.mark.parametrize(("state", "opens", "words"), [
+    ("budget", 1_701_360_000, "budget of the line is used up; lessons go on coming from 12-01 00:00"),
+    ("spent", None, "budget of the line is used up; lessons wait"), ("unsure", None, "can’t be believed"),
+    ("class", 1_700_006_400, "kept free until 08:00"), ("open", None, "come at 256 kbit/s at most")])
+def test_each_state_of_the_line_has_its_words(room: Room, state: str, opens: int | None, words: str) -> None:
+    held(room)
+    room.status["line"] |= {"state": state, "opens": opens, "finish": None}
+    text = room.page("/")
+    assert words in text and "not known yet" in text
