@@ -248,15 +248,15 @@ TEXTS: dict[str, dict[str, Text]] = {
     },
     "feed-wrong-root": {
         "en": ("The feed is refused: {file} is not the root of trust this box knows; it comes from another hub, or from one restored from a backup.",
-               "The box goes on with what it has. At the hub run `teachpoint hub site rekey SITE --feed-only`; if it is another hub, take its pairing file."),
+               "The box goes on with what it has. At the hub run `teachpoint hub restored`; if it is another hub, take its pairing file."),
         "zh": ("分发信息被拒绝：{file} 不是本盒子信任的根，它来自另一个中心端，或来自由备份恢复的中心端。",
-               "盒子继续使用已有内容。请在中心端运行 `teachpoint hub site rekey 教学点 --feed-only`；若是另一中心端，请使用其配对文件。"),
+               "盒子继续使用已有内容。请在中心端运行 `teachpoint hub restored`；若是另一中心端，请使用其配对文件。"),
     },
     "feed-rollback": {
         "en": ("The feed is refused: {file} (version {version}) is older than what this box knows (version {known}), or the hub was restored from an old backup.",
-               "Nothing is lost; the box goes on with what it has. An old stick: take a new one. A restored hub: run `teachpoint hub site rekey SITE --feed-only` there."),
+               "Nothing is lost; the box goes on with what it has. An old stick: take a new one. A restored hub: run `teachpoint hub restored` there."),
         "zh": ("分发信息被拒绝：{file}（版本 {version}）早于本盒子已知的版本 {known}，或中心端由旧备份恢复。",
-               "没有丢失任何内容，盒子继续使用已有内容。旧 U 盘请更换；若中心端由备份恢复，请在其上运行 `teachpoint hub site rekey 教学点 --feed-only`。"),
+               "没有丢失任何内容，盒子继续使用已有内容。旧 U 盘请更换；若中心端由备份恢复，请在其上运行 `teachpoint hub restored`。"),
     },
     "feed-mixed": {
         "en": ("The feed is refused: {file} does not belong to the rest of it.",
@@ -422,9 +422,9 @@ TEXTS: dict[str, dict[str, Text]] = {
     },
     "ack-mismatch": {
         "en": ("The hub acknowledges segment {segment} of this box, which this box did not make so.",
-               "Nothing is deleted here. The box or the hub was restored from a backup, or two boxes share one identity."),
+               "Nothing is deleted here. This box was restored from a backup or cloned: run `teachpoint box renew`, it loses nothing."),
         "zh": ("中心端确认了本盒子的分段 {segment}，但与本盒子生成的不符。",
-               "本地不会删除任何内容。可能是盒子或中心端曾从备份恢复，或两台盒子使用同一身份。"),
+               "本地不会删除任何内容。本盒子曾从备份恢复或被克隆：请运行 `teachpoint box renew`，不会丢失内容。"),
     },
     "outbox-damaged": {
         "en": ("{path} in the outbox is missing or damaged, before the hub has acknowledged it.",
@@ -576,11 +576,29 @@ TEXTS: dict[str, dict[str, Text]] = {
         "zh": ("{site} 的盒子放不下 {packages} 个资源包，最紧急的是 {package}，共缺 {bytes} 字节。",
                "已有内容照常可用。请取消部分分配（`hub unassign`），或为盒子更换更大的磁盘、调高限额。"),
     },
+    "hub-forgot": {
+        "en": ("The hub no longer has the records {first} to {last} of this box, which it had confirmed: it was restored from a backup.",
+               "The box goes on by itself under a new name and tells again all that it still has. Nothing needs doing here."),
+        "zh": ("中心端已没有它确认过的本盒子第 {first} 至 {last} 条记录：中心端曾由备份恢复。",
+               "盒子会自动以新标识继续，并重新上报仍保留的全部记录。此处无需处理。"),
+    },
+    "records-lost": {
+        "en": ("This hub has lost the records {first} to {last} of the box {box} of {site}, which it had confirmed before it was restored.",
+               "What came later is here. A newer backup may have them; else they are gone. Make backups more often."),
+        "zh": ("中心端丢失了 {site} 盒子 {box} 的第 {first} 至 {last} 条记录（恢复之前曾确认）。",
+               "之后的记录都在。较新的备份中可能还有，否则已无法找回。请增加备份次数。"),
+    },
+    "hub-database-missing": {
+        "en": ("The hub's database {path} is not there, though this is a hub.",
+               "Nothing was changed. Put it back from a backup, then run `teachpoint hub restored`. Without one: move the folder away, make a hub anew, pair its boxes again."),
+        "zh": ("中心端的数据库 {path} 不见了。",
+               "没有任何改动。请从备份放回后运行 `teachpoint hub restored`。没有备份时：移走该目录，重新建立中心端并重新配对盒子。"),
+    },
     "segment-conflict": {
         "en": ("Segment {number} of the box {box} came with two contents: two boxes have one identity.",
-               "The first stays, the other was set aside in refused/. Pair the cloned box anew (`hub site rekey`)."),
+               "The first stays, the other was set aside in refused/. Run `teachpoint box renew` at the box that says ack-mismatch."),
         "zh": ("盒子 {box} 的第 {number} 段日志有两种内容：两台盒子身份相同。",
-               "先到的保留，后到的已移入 refused/。请为克隆的盒子重新配对（`hub site rekey`）。"),
+               "先到的保留，后到的已移入 refused/。请在提示 ack-mismatch 的盒子上运行 `teachpoint box renew`。"),
     },
     "segment-misplaced": {
         "en": ("A segment says it is number {number} of the box {box} of {site}, but lies elsewhere.",

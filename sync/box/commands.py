@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sync.box import line
 from sync.box.journal import Journal
+from sync.box.renew import renew
 from sync.box.room import set_disk_budget
 from sync.box.rsync_ssh import RsyncSsh
 from sync.box.session import noted, sync_once
@@ -23,12 +24,15 @@ from sync.box.status import box_status
 from sync.clock import iso
 from sync.command_line import data_option, json_option, show, transfer_progress
 from sync.directory import Directory
-from sync.errors import Misused
+from sync.errors import Broken, Misused
+from sync.file_lock import HeldByAnother, exclusive
 from sync.fsck import Version, advice, check_library
 from sync.policy import in_words
 from sync.reserve import keep_reserve
 from sync.transport import Transport
 
+#: How long `box renew` waits for a sync that is running, in seconds.
+RENEW_PATIENCE_S = 30.0
 #: `--disk-budget all`: no budget but the disk.
 ALL = -1
 _SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)B?", re.IGNORECASE)
@@ -197,6 +201,32 @@ def _tell_status(console: Console, facts: dict[str, Any], rules: list[str]) -> N
     for problem in [hub["last_error"], *facts["problems"]]:
         if problem is not None:
             console.print(Text(f"{problem['message']}\n{problem['advice']} [{problem['code']}]", "yellow"))
+
+
+@box.command("renew")
+@data_option
+@json_option
+def renew_(data: Path, as_json: bool) -> None:
+    """Give this box a new name for its records: it was cloned, or restored from a backup (`ack-mismatch`).
+
+    Nothing is lost: what the hub has not confirmed is told again under the new name.
+
+    \b
+    Example:
+      teachpoint box renew --data /var/lib/teachpoint
+
+    \b
+    Exit statuses: 0 done; 1 a sync is running, try again when it has ended.
+    """
+    opened = open_box(data)
+    before = opened.box_id
+    try:
+        with exclusive(opened.layout.run / "sync.lock", RENEW_PATIENCE_S):
+            after = renew(opened)
+    except HeldByAnother:
+        raise Broken("sync-running", path=data) from None
+    show({"before": before, "box": after}, as_json, lambda console: console.print(
+        f"This box was {before} and is {after} now; the next sync tells the hub.", markup=False))
 
 
 @box.command()

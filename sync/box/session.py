@@ -27,9 +27,11 @@ from sync.box.journal import Journal
 from sync.box.line import Line, take_policy
 from sync.box.outbox import Outbox
 from sync.box.problems import clear_problem, set_problem
+from sync.box.renew import forgotten, renew
 from sync.box.room import room_left, tell_no_room
+from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
-from sync.box.state import Box
+from sync.box.state import BOX_ID, Box
 from sync.canonical import is_sha256
 from sync.durable import disk_errors, make_folder, sweep_temporary
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
@@ -112,7 +114,8 @@ class _Session:
         self._box, self._transport, self._watch = box, transport, watch
         self._line = Line(box, transport, anyway=anyway)
         self._journal = Journal(box.database, box.clock)
-        self._outbox = Outbox(box.layout, box.database, self._journal, box.pairing, box.box_id, box.clock)
+        box.box_id = read_setting(box.database, BOX_ID)  # another process may have renewed it
+        self._outbox = self._new_outbox()
         self._shelf = Shelf(box.database, box.store, self._journal, box.clock)
         self._report = SyncReport(ok=False, transport=transport.name)
         self._moved = Moved()
@@ -159,6 +162,21 @@ class _Session:
         if no_room is not None:
             set_problem(self._journal, no_room)
             raise no_room
+
+    def _look_for_lost_history(self, believed: Believed) -> None:
+        """A hub that was restored from a backup lacks what it had confirmed, and could never take in what
+        follows on that: go on under a new name, and say which records are lost."""
+        lost = forgotten(self._box, believed.acks)
+        if lost is not None:
+            set_problem(self._journal, Broken("hub-forgot", first=lost[0], last=lost[1]))
+            renew(self._box, lost)
+            self._outbox = self._new_outbox()
+        elif self._box.box_id in believed.acks.boxes:
+            clear_problem(self._journal, "hub-forgot")
+
+    def _new_outbox(self) -> Outbox:
+        box = self._box
+        return Outbox(box.layout, box.database, self._journal, box.pairing, box.box_id, box.clock)
 
     def _sweep(self) -> None:
         make_folder(self._box.layout.staging, 0o700)
@@ -224,6 +242,7 @@ class _Session:
             return False
         contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
         self._report.records_down += self._outbox.acknowledge(believed.acks)
+        self._look_for_lost_history(believed)
         take_policy(self._journal, believed.desired)
         return self._shelf.assign(believed.desired)
 

@@ -170,6 +170,27 @@ def rekey(name_of_site: str, file: Path | None, feed_only: bool, data: Path, as_
     _delivered(name_of_site, file, "has new keys", as_json)
 
 
+@hub.command("restored")
+@data_option
+@json_option
+def restored(data: Path, as_json: bool) -> None:
+    """Say that this hub was restored from a backup: its boxes believe it again at their next sync.
+
+    Boxes refuse a feed that is older than what they know (feed-rollback). Every valid site gets a new feed
+    key; the boxes need nothing new. What they had told and this hub has lost is shown in `hub status`.
+
+    \b
+    Example:
+      teachpoint hub restored --data /srv/hub
+    """
+    opened = open_hub(data)
+    done = [one.site for one in sites.list_sites(opened) if one.revoked is None]
+    for name in done:
+        sites.renew_feed_key(opened, name)
+    show({"sites": done}, as_json, lambda console: console.print(
+        f"{len(done)} sites have a new feed key; their boxes go on at the next sync.", markup=False))
+
+
 _TO = click.option("--to", "receivers", multiple=True, required=True, metavar="SITE",
                    help="A site; may be given several times.")
 

@@ -227,6 +227,11 @@ class _BoxSegments:
         if self._source.keeps:
             return
         site, box, now = self._site.site, self._box, self._hub.clock.now()
+        if later and following not in later and self._renewed():
+            # What they hold comes, or came, under the box's new name (docs/format.md §6.3, `box-renewed`).
+            for number in later:
+                self._source.drop(self._folder, segment_name(number))
+            later = []
         missing = bool(later) and following not in later
         self._result.waiting += len(later) if missing else 0
         row = self._hub.database.execute("SELECT number, since FROM gap WHERE site = ? AND box = ?",
@@ -242,6 +247,12 @@ class _BoxSegments:
                                  [site, box, following, now])
         elif missing and abs(now - row[1]) >= GAP_PATIENCE_S:
             self._of._problems.add(Broken("segment-gap", box=box, number=following, later=min(later)))
+
+    def _renewed(self) -> bool:
+        """Has this box said, under its new name, that it tells nothing more under this one?"""
+        return self._hub.database.execute(
+            "SELECT 1 FROM record WHERE kind = 'box-renewed' AND site = ? "
+            "AND json_extract(body, '$.before') = ?", [self._site.site, self._box]).fetchone() is not None
 
     def _finish(self) -> None:
         """The feed with the acknowledgement first; then what is acknowledged may go."""

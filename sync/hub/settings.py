@@ -21,7 +21,7 @@ from sqlite_utils import Database
 from sync.clock import SYSTEM, Clock
 from sync.database import open_database
 from sync.durable import make_folder, write_file
-from sync.errors import Refused
+from sync.errors import Broken, Refused
 from sync.hub.keys import make_hub_keys
 from sync.hub.schema import MIGRATIONS
 from sync.layout import HubLayout
@@ -99,10 +99,12 @@ def open_hub(data: Path, clock: Clock = SYSTEM) -> Hub:
     """Open the hub in `data`.
 
     Raises Refused: `not-a-hub`, `settings-bad`, `file-unreadable`; Broken: `database-newer`,
-    `database-broken`.
+    `database-broken`, `hub-database-missing`.
     """
     layout = HubLayout(data)
     settings = read_settings(layout.settings)
+    if not layout.database.is_file():  # an empty one would shut out every site, and say nothing
+        raise Broken("hub-database-missing", path=layout.database)
     return Hub(layout, settings, open_database(layout.database, MIGRATIONS), Store(layout.library),
                clock)
 

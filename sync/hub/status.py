@@ -17,6 +17,8 @@ from sync.hub.sites import Site, get_site, list_sites
 
 #: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
 SILENT_AFTER_S = 4 * 86400
+#: How long it is shown that records were lost, in seconds.
+LOSS_SHOWN_S = 30 * 86400
 
 
 def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
@@ -136,6 +138,7 @@ def _found_problems(hub: Hub, site: Site, heard: float | None,
         found.append(_problem("site-no-room", {
             "site": site.site, "packages": len(no_room), "package": no_room[0]["id"],
             "bytes": sum(one["bytes"] for one in no_room)}, heard or hub.clock.now()))
+    found += _lost_records(hub, site)
     known = roots.roots(hub.layout, site.site)
     if known and not keys.root_key(hub.layout).is_file():
         root = Metadata[Root].from_bytes(known[max(known)]).signed
@@ -144,6 +147,19 @@ def _found_problems(hub: Hub, site: Site, heard: float | None,
                 "site": site.site, "path": keys.root_key(hub.layout),
                 "until": root.expires.date().isoformat()}, hub.clock.now()))
     return found
+
+
+def _lost_records(hub: Hub, site: Site) -> list[dict[str, Any]]:
+    """What boxes say this hub had confirmed and does not have: it was restored from a backup. Shown for a
+    while, since nothing can bring it back."""
+    rows = hub.database.execute(
+        "SELECT r.body, s.ingested FROM record r JOIN segment s ON s.site = r.site AND s.box = r.box "
+        "AND r.seq BETWEEN s.first_seq AND s.last_seq WHERE r.kind = 'box-renewed' AND r.site = ? "
+        "AND json_extract(r.body, '$.lost_last') IS NOT NULL ORDER BY s.ingested", [site.site])
+    return [_problem("records-lost", {"site": site.site, "box": told["before"], "first": told["lost_first"],
+                                      "last": told["lost_last"]}, at)
+            for told, at in ((json.loads(body), at) for body, at in rows)
+            if hub.clock.now() - at < LOSS_SHOWN_S and {"before", "lost_first"} <= told.keys()]
 
 
 def _problem(code: str, facts: dict[str, object], since: float) -> dict[str, Any]:
