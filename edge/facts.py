@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge import shown
-from sync.clock import Clock, utc
+from sync.clock import Clock
 from sync.errors import Broken, TeachpointError, in_words
 from sync.logs import log
-from sync.policy import day_ranges
+from sync.policy import moment, policy_shown, rate_words
 
 #: How long one answer serves all pages, in seconds: a class of 40 opens the first page at once.
 KEPT_S = 2.0
@@ -98,7 +98,6 @@ def line_shown(told: Mapping[str, Any], now: float) -> dict[str, Any]:
     the quarter of an hour."""
     offset_min = int(told.get("utc_offset_min") or 0)
     finish, left, next_attempt = told.get("finish"), told.get("left") or {}, told.get("next_attempt")
-    policy = told.get("policy")
     return {
         "state": str(told.get("state") or "open"), "limit": rate_words(told.get("bits_per_s")),
         "opens": moment(told.get("opens"), offset_min, now),
@@ -108,33 +107,7 @@ def line_shown(told: Mapping[str, Any], now: float) -> dict[str, Any]:
         "month_used": int(told.get("month_used_bytes") or 0),
         "next": "" if next_attempt is None else "soon" if next_attempt - now < SOON_S
                 else moment(next_attempt, offset_min, now),
-        "policy": None if not policy else {
-            "hours": [timetable_row(row) for row in policy["hours"]],
-            "caps": [{**timetable_row(row), "rate": rate_words(row["bits_per_s"])} for row in policy["caps"]],
-            "class_hours": [timetable_row(row) for row in policy["class_hours"]],
-            "class_rate": rate_words(policy["class_bits_per_s"] or None),
-            "month": int(policy["month_bytes"] or 0)}}
-
-
-def timetable_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Days as ranges of numbers (0: Monday), and the times."""
-    return {"days": [] if len(row["days"]) == 7 else day_ranges(row["days"]), "from": row["from"],
-            "to": row["to"], "always": (len(row["days"]), row["from"], row["to"]) == (7, "00:00", "24:00")}
-
-
-def rate_words(bits_per_s: float | None) -> str:
-    """`256 kbit/s`, `1.5 Mbit/s`; "" for none."""
-    if not bits_per_s:
-        return ""
-    return f"{bits_per_s / 1e6:g} Mbit/s" if bits_per_s >= 10**6 else f"{bits_per_s / 1e3:g} kbit/s"
-
-
-def moment(at: float | None, offset_min: int, now: float) -> str:
-    """A moment by the site's clock, `18:00`, on another day `11-27 18:00`; "" for none."""
-    if at is None:
-        return ""
-    there, today = utc(at + 60 * offset_min), utc(now + 60 * offset_min)
-    return there.strftime("%H:%M" if there.date() == today.date() else "%m-%d %H:%M")
+        "policy": policy_shown(told.get("policy"))}
 
 
 def rounded(ago_s: float) -> float:

@@ -417,12 +417,43 @@ def _plain_rows(spans: Sequence[Span]) -> list[dict[str, Any]]:
     return [{"days": list(row.days), "from": row.start, "to": row.end} for row in rows(spans)]
 
 
+def policy_shown(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What `facts` tells, as templates show it: days as ranges, rates in words."""
+    if not told:
+        return None
+    return {"hours": [timetable_row(row) for row in told["hours"]],
+            "caps": [{**timetable_row(row), "rate": rate_words(row["bits_per_s"])} for row in told["caps"]],
+            "class_hours": [timetable_row(row) for row in told["class_hours"]],
+            "class_rate": rate_words(told["class_bits_per_s"]), "month": int(told["month_bytes"] or 0)}
+
+
+def timetable_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Days as ranges of numbers (0: Monday), and the times."""
+    return {"days": [] if len(row["days"]) == 7 else day_ranges(row["days"]), "from": row["from"],
+            "to": row["to"], "always": (len(row["days"]), row["from"], row["to"]) == (7, "00:00", "24:00")}
+
+
+def rate_words(bits_per_s: float | None) -> str:
+    """`256 kbit/s`, `1.5 Mbit/s`; "" for none."""
+    if not bits_per_s:
+        return ""
+    return f"{bits_per_s / 1e6:g} Mbit/s" if bits_per_s >= 10**6 else f"{bits_per_s / 1e3:g} kbit/s"
+
+
+def moment(at: float | None, offset_min: int, now: float) -> str:
+    """A moment by the site's clock, `18:00`, on another day `11-27 18:00`; "" for none."""
+    if at is None:
+        return ""
+    there, today = utc(at + 60 * offset_min), utc(now + 60 * offset_min)
+    return there.strftime("%H:%M" if there.date() == today.date() else "%m-%d %H:%M")
+
+
 def in_words(policy: Policy) -> list[str]:
     """The policy for a terminal, in English, a line each."""
     lines = [f"lessons and uploads only {_row_words(row)}" for row in rows(policy.hours)]
-    lines += [f"at most {_rate_words(cap.bits_per_s)} {_row_words(row)}"
+    lines += [f"at most {rate_words(cap.bits_per_s)} {_row_words(row)}"
               for cap in policy.caps for row in rows(cap.times)]
-    taught = (f"at most {_rate_words(policy.class_bits_per_s)}" if policy.class_bits_per_s
+    taught = (f"at most {rate_words(policy.class_bits_per_s)}" if policy.class_bits_per_s
               else "nothing but records")
     lines += [f"class hours {_row_words(row)}: {taught}" for row in rows(policy.class_hours)]
     if policy.month_bytes is not None:
@@ -439,7 +470,3 @@ def _row_words(row: Row) -> str:
     days = "daily" if len(row.days) == len(_DAYS) else days
     return "at all times" if (days, row.start, row.end) == ("daily", "00:00", "24:00") else (
         f"{days} {row.start}-{row.end}")
-
-
-def _rate_words(bits_per_s: int) -> str:
-    return f"{bits_per_s / 1e6:g} Mbit/s" if bits_per_s >= 10**6 else f"{bits_per_s / 1e3:g} kbit/s"

@@ -20,8 +20,10 @@ from sync.errors import Refused
 from sync.hub import keys, sites
 from sync.hub.assign import DEFAULT_PRIORITY, Assignment, assign, unassign
 from sync.hub.commands import hub
+from sync.hub.feed import site_policy
 from sync.hub.settings import DEFAULT_SSH_PORT, init_hub, open_hub
 from sync.hub.status import hub_problems, hub_status
+from sync.policy import in_words
 
 
 @hub.command()
@@ -271,6 +273,10 @@ def status_(name_of_site: str | None, data: Path, as_json: bool) -> None:
                           str(len(one["problems"]) or ""))
         console.print(table)
         for one in found if name_of_site else ():
+            for rule in in_words(site_policy(opened, one["site"])):
+                console.print(f"policy: {rule}", markup=False, soft_wrap=True)
+            if one["line"]["opens"] is not None:
+                console.print(f"lessons wait until {iso(one['line']['opens'])} (records move)", markup=False)
             for package in one["missing"]:
                 console.print(f"missing: {package['id']} version {package['version']}, "
                               f"up to {decimal(package['bytes'])}", markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from sync.clock import Clock
 from sync.errors import in_words
 from sync.hub.settings import Hub, open_hub
 from sync.hub.status import hub_problems, hub_status
+from sync.policy import moment, policy_shown
 from sync.version import VERSION
 
 LANGUAGE_COOKIE = "teachpoint-language"
@@ -124,6 +125,8 @@ def _site(one: dict[str, Any], names: dict[str, str], now: float, language: str)
         "bytes": one["bytes"], "bytes_left": one["bytes_left"],
         "problems": [in_words(problem, language) for problem in one["problems"]],
         "missing": [{"name": names[lack["id"]], "bytes": lack["bytes"]} for lack in missing[:MOST_MISSING]],
+        "policy": policy_shown(one["policy"]), "waits": moment(
+            one["line"]["opens"], one["policy"]["utc_offset_min"], now) if one["line"]["opens"] else "",
         "missing_more": max(0, len(missing) - MOST_MISSING),
         "records": sum(int(box["last_seq"] or 0) for box in one["boxes"])}
 

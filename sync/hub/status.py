@@ -11,9 +11,10 @@ from sync.desired import Assigned
 from sync.error_texts import TEXTS
 from sync.errors import TeachpointError
 from sync.hub import keys, roots
-from sync.hub.feed import desired_packages, hub_time
+from sync.hub.feed import desired_packages, hub_time, site_policy
 from sync.hub.settings import Hub
 from sync.hub.sites import Site, get_site, list_sites
+from sync.policy import decide, facts
 
 #: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
 SILENT_AFTER_S = 4 * 86400
@@ -32,6 +33,9 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     missing          `[{id, version, bytes}]` what that box does not have whole yet
     bytes_left       their bytes together: at most so much is still to be moved
     no_room          `[{id, bytes}]` what the box has no room for, and the bytes it lacks of each
+    policy           the policy of its line (`sync.policy.facts`), None where there are no limits
+    line             `{state, opens}`: what that lets happen now by the hub's clock, when lessons may move
+                     again; of hours alone, since the box alone knows what it has used of its budget
     problems         `[{code, message, advice, facts, since}]`
 
     What a site has is what its box last heard of says: a box that was replaced says nothing any more.
@@ -61,6 +65,8 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
     assigned = desired_packages(hub, site.site)
     no_room = _no_room(hub, site.site, boxes[0]["box"]) if boxes else []
     missing = [one for one in assigned if whole.get(one.id) != (one.version, one.manifest)]
+    policy = site_policy(hub, site.site)
+    now = decide(policy, hub.clock.now(), 0)
     return {
         "site": site.site, "name": site.name, "revoked": site.revoked,
         "last_contact": contact, "last_heard": heard, "boxes": boxes,
@@ -68,6 +74,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
         "bytes": sum(_bytes(one) for one in assigned),
         "missing": [{"id": one.id, "version": one.version, "bytes": _bytes(one)} for one in missing],
         "bytes_left": sum(_bytes(one) for one in missing),
+        "policy": facts(policy), "line": {"state": now.why, "opens": now.opens},
         "no_room": no_room,
         "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard, no_room),
     }

@@ -23,11 +23,12 @@ from edge.listen import Address, bind
 from edge.shown import TYPE_ORDER
 from edge.wsgi import WebServer
 from sync.clock import ManualClock
-from sync.hub.assign import assign
+from sync.hub.assign import assign, set_policy
 from sync.hub.console import create_console
 from sync.hub.publish import publish
 from sync.hub.settings import init_hub
 from sync.hub.sites import add_site, revoke_site
+from sync.policy import Policy, read_times
 from tests.e2e.browser import open_browser, resize
 from tests.e2e.stage import ask
 from tests.edge import test_pages
@@ -127,6 +128,8 @@ def hub_in(place: Path) -> Flask:
                              [site, seq, f"{seq}", 2_400_000 * seq, name, received])
     hub.database.conn.commit()
     revoke_site(hub, "jiuxiao")
+    set_policy(hub, "xiaohe", Policy(hours=read_times("mon-fri 18:00-06:00; sat,sun 00:00-24:00"),
+                                     month_bytes=2 * 10**9))
     return create_console(hub)
 
 

@@ -12,9 +12,11 @@ from sync.command_line import run
 from sync.errors import Refused
 from sync.hub.assign import assign, set_policy
 from sync.hub.commands import hub as hub_command
+from sync.hub.console import create_console
 from sync.hub.feed import site_policy, write_feed
 from sync.hub.publish import publish
 from sync.hub.settings import open_hub
+from sync.hub.status import hub_status
 from sync.policy import NO_POLICY, Policy, as_plain, parse_policy, read_times
 from sync.trust import Trusted, believe
 from tests.sync_box.shelf_stage import SITE, Joined, join
@@ -110,3 +112,20 @@ def test_now_holds_for_the_version_of_that_day(joined: Joined) -> None:
     publish(joined.hub, folder)
     assert [(one.version, one.now is True) for one in told(joined).packages] == [(2, False)]
     assert as_plain(site_policy(open_hub(joined.hub.layout.data), SITE)) == {}
+
+
+def test_the_hub_tells_the_policy_and_what_it_lets_happen_now(
+        joined: Joined, capsys: pytest.CaptureFixture[str]) -> None:
+    joined.lesson("课一", a="甲")
+    assert hub_status(joined.hub, SITE)[0]["policy"] is None
+    joined.clock.set_wall(1_795_579_200.0)  # 2026-11-25 12:00 at the site
+    set_policy(joined.hub, SITE, Policy(hours=read_times("daily 18:00-06:00"), month_bytes=2 * 10**9))
+    told = hub_status(joined.hub, SITE)[0]
+    assert told["line"] == {"state": "hours", "opens": 1_795_579_200.0 + 6 * 3600}
+    client = create_console(joined.hub).test_client()
+    for language, words in (("en", ["kept free until 18:00", "daily 18:00–06:00", "2 GB in a month"]),
+                            ("zh-CN", ["18:00 之前线路留作他用", "每天 18:00–06:00", "每月最多 2 GB"])):
+        text = " ".join(client.get("/", headers={"Accept-Language": language}).get_data(as_text=True).split())
+        assert [word for word in words if word not in text] == []
+    assert run(hub_command, ["status", SITE, "--data", str(joined.hub.layout.data)]) == 0
+    assert "policy: lessons and uploads only daily 18:00-06:00" in capsys.readouterr().out
