@@ -34,7 +34,7 @@ def satellite(full: bool, stage: Stage) -> str:
 
 
 def satellite_cubic(full: bool, stage: Stage) -> str:
-    """The same with cubic at the hub."""
+    """The same with cubic (where a namespace may use it: net.ipv4.tcp_allowed_congestion_control)."""
     size = (40 if full else 8) * MIB
     return _one_object(stage, Shape(2_000_000, 600, 0.01, "cubic"), size, "none; what cubic gives", 0.0, "")
 

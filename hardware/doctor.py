@@ -36,6 +36,9 @@ EARLIEST_S, LATEST_S = 1_704_067_200, 2_208_988_800
 #: How long a hub may take to accept a connection, in seconds: two round trips of a bad satellite line.
 CONNECT_TIMEOUT_S = 4.0
 
+#: How TCP of this machine decides how fast to send.
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
 NEEDED = ("rsync", "ssh", "ssh-keygen")
 NEEDED_AT_HUB = ("sshd",)
 #: Without these something is slower or plainer, but works.
@@ -92,6 +95,7 @@ def _checks(data: Path, is_hub: bool, is_box: bool, clock: Clock) -> Iterator[tu
         hub = HubLayout(data)
         yield "database", "fail", lambda: _database(hub.database)
         yield "secrets", "fail", lambda: _secrets(sorted(hub.keys.rglob("*")))
+        yield "congestion control", "warn", _congestion
     if is_box:
         box = BoxLayout(data)
         yield "database", "fail", lambda: _database(box.database)
@@ -129,6 +133,16 @@ def _multicast() -> TeachpointError | None:
         except OSError as error:
             return Broken("multicast-missing", reason=error.strerror)
     return None
+
+
+def _congestion() -> TeachpointError | None:
+    """Lines that lose packets: what the hub sends is held back by each loss, unless BBR decides (measured in
+    bench/RESULTS.md, `line satellite` and `line satellite-cubic`)."""
+    try:
+        used = CONGESTION.read_text().strip()
+    except OSError:
+        return None
+    return None if used.startswith("bbr") else Broken("congestion-slow", used=used)
 
 
 def _folder(data: Path) -> TeachpointError | None:

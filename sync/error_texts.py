@@ -299,6 +299,15 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Pages work by address; show the QR code. Connect a network and look again."),
         "zh": ("本机无法在网络中广播自己（mDNS）：{reason}。", "仍可用地址访问页面，请使用二维码。连接网络后再检查。"),
     },
+    "congestion-slow": {
+        "en": ("This hub sends by `{used}`: lines that lose packets, such as radio and satellite, carry a fraction "
+               "of what they could.",
+               "Put `net.core.default_qdisc=fq` and `net.ipv4.tcp_congestion_control=bbr` into "
+               "/etc/sysctl.d/90-teachpoint.conf and run `sysctl --system`."),
+        "zh": ("中心端使用 {used} 拥塞控制：在会丢包的线路（无线、卫星）上只能用到很小一部分带宽。",
+               "请在 /etc/sysctl.d/90-teachpoint.conf 中写入 net.core.default_qdisc=fq 和 "
+               "net.ipv4.tcp_congestion_control=bbr，然后运行 sysctl --system。"),
+    },
     "folder-not-writable": {
         "en": ("The folder {path} cannot be written to by this user.",
                "Run as the user it belongs to, or give it to this one (chown)."),

@@ -19,6 +19,15 @@ from sync.layout import BoxLayout, HubLayout
 from sync.pairing import HubPart, KeyPart, Pairing, SealPart, TrustPart, write
 
 
+@pytest.fixture(autouse=True)
+def bbr(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What says how TCP sends: BBR."""
+    path = tmp_path_factory.mktemp("proc") / "tcp_congestion_control"
+    path.write_text("bbr\n")
+    monkeypatch.setattr(doctor, "CONGESTION", path)
+    return path
+
+
 def problems(data: Path, clock: ManualClock | None = None) -> dict[str, str]:
     """check → code of the problem, for those that found one."""
     found = doctor.examine(data, clock or ManualClock(1_790_000_000))
@@ -51,6 +60,20 @@ def test_an_old_rsync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     old = programs.Finished(0, "rsync  version 3.1.3  protocol version 31\n", "")
     monkeypatch.setattr(programs, "run", lambda *_a, **_k: old)
     assert problems(tmp_path)["rsync version"] == "program-old"
+
+
+def test_a_hub_that_each_lost_packet_holds_back_is_told_and_a_box_is_not(tmp_path: Path, bbr: Path) -> None:
+    hub = HubLayout(tmp_path / "hub")
+    hub.keys.mkdir(parents=True)
+    hub.settings.write_text("")
+    sqlite3.connect(hub.database).close()
+    make_box(tmp_path / "box")
+    assert "congestion control" not in problems(hub.data)
+    bbr.write_text("cubic\n")
+    assert problems(hub.data)["congestion control"] == "congestion-slow"
+    assert "congestion control" not in problems(tmp_path / "box")
+    bbr.unlink()
+    assert "congestion control" not in problems(hub.data)
 
 
 @pytest.mark.parametrize("now", [0.0, 2_300_000_000.0])
