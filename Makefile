@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Most end-to-end tests wait for other programs: more at once than there are processors.
+TESTS_AT_ONCE ?= 4
 # Kills of `make chaos`: about ten minutes.
 KILLS ?= 600
 
@@ -14,10 +16,7 @@ demo: $(VENV)/.installed $(VENV)/.demo-tools
 	$(BIN)/python -m hardware.demo $(DEMO_ARGS)
 
 test: check
-	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadgroup --durations 15 --cov --cov-report term:skip-covered $(PYTEST_ARGS)
 
 check: $(VENV)/.installed $(VENV)/.test-tools
 	$(BIN)/ruff check .
