@@ -83,6 +83,8 @@ def _gauges(status: Status, clock: Clock) -> Iterator[Metric]:
             ("disk_total_bytes", "Size of the disk where the data lies.", disk.get("total")),
             ("journal_last_seq", "Number of the last record of the journal.", journal.get("last_seq")),
             ("journal_unacknowledged", "Records the hub has not confirmed.", journal.get("unacknowledged")),
+            ("scrub_rounds", "How often all objects were read again.", _part(status, "scrub").get("rounds")),
+            ("scrub_damaged", "Objects found damaged, ever.", _part(status, "scrub").get("damaged")),
             ("uploads_waiting", "Uploaded files the hub does not have yet.", uploads.get("waiting")),
             ("problems", "Problems a person should know of.", len(status.get("problems") or ()))):
         if isinstance(value, int | float):

@@ -32,6 +32,7 @@ from sync.box.journal import Journal
 from sync.box.loop import SyncLoop
 from sync.box.outbox import Outbox
 from sync.box.rsync_ssh import RsyncSsh
+from sync.box.scrub import Scrub
 from sync.box.state import Box, open_box
 from sync.box.status import box_status
 from sync.box.sticks import Sticks
@@ -242,6 +243,8 @@ class BoxService:
                           lambda error: notes.tell("drop-failed", error))
         run("drop folder", drop.start, drop.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+        scrub = Scrub(self._data, notes.lost)
+        run("scrub", scrub.start, scrub.stop)
         if self._sync:
             loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run, box.layout.library))
             self._wakes.append(loop.wake)

@@ -10,6 +10,7 @@ from sync.box import contact
 from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
 from sync.box.line import line_status
 from sync.box.room import disk_budget, no_room
+from sync.box.scrub import scrubbed
 from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import Box
@@ -48,6 +49,7 @@ def box_status(box: Box) -> dict[str, Any]:
         "disk": {"free": disk.free, "total": disk.total, "budget": disk_budget(database),
                  "reserve_whole": reserve_files(box.layout.data) == FILES},
         "no_room": no_room(database),
+        "scrub": scrubbed(database),
         "journal": {"last_seq": journal.last_seq(), "unacknowledged": journal.unacknowledged()},
         "uploads": {"waiting": waiting},
         "clock": {"now": int(box.clock.now()),
