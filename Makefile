@@ -16,7 +16,7 @@ demo: $(VENV)/.installed $(VENV)/.demo-tools
 	$(BIN)/python -m hardware.demo $(DEMO_ARGS)
 
 test: check
-	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadgroup --durations 15 --cov --cov-report term:skip-covered $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --durations 15 --cov --cov-report term:skip-covered $(PYTEST_ARGS)
 
 check: $(VENV)/.installed $(VENV)/.test-tools
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,10 @@ def paired(stage: Stage) -> Stage:
 def executable() -> Iterator[Path]:
     """dist/teachpoint, built if anything has changed since, and copied away from the checkout to where any
     user may run it."""
-    done = subprocess.run(["make", "binary", f"VENV={Path(sys.prefix)}"], cwd=TOP, capture_output=True,
-                          text=True, timeout=BUILD_S, check=False)
+    with (TOP / ".make-binary.lock").open("w") as lock:  # one build at a time; the next finds it built
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "binary", f"VENV={Path(sys.prefix)}"], cwd=TOP, capture_output=True,
+                              text=True, timeout=BUILD_S, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     folder = Path(tempfile.mkdtemp(prefix="teachpoint-executable-"))
     folder.chmod(0o755)

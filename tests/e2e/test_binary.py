@@ -18,7 +18,7 @@ from PIL import Image
 from tests.e2e.stage import MARK, Stage, ask, get, wait_for
 from tests.edge.books import make_epub
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("executable")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

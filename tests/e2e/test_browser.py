@@ -18,7 +18,7 @@ from tests.e2e.browser import MISSING, open_browser, resize
 from tests.e2e.class_lessons import FILM_S, make_lessons
 from tests.e2e.stage import Stage, ask, wait_for
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.e2e, pytest.mark.browser,
+pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
 
 #: Smallest side of what a finger must hit, in CSS pixels (WCAG 2.5.5).

@@ -20,7 +20,6 @@ from tests.e2e.networks import NETWORK, Machine, Room, run_in
 from tests.e2e.stage import Service, Stage, wait_for
 
 pytestmark = [
-    pytest.mark.xdist_group("room"),
     pytest.mark.e2e, pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0 or which("ip") is None, reason="needs root and ip(8)")]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.sshd_stage import answering, as_thief, key_file, rsync_as_thief, ssh_words
 from tests.e2e.stage import Stage, can_connect, free_port, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("security")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import pytest
 from sync.programs import find
 from tests.e2e.stage import MARK, PATIENCE_S, Stage, ask, command, get, wait_for
 
-pytestmark = [pytest.mark.xdist_group("executable"), pytest.mark.e2e, pytest.mark.root,
+pytestmark = [pytest.mark.e2e, pytest.mark.root,
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")]
 
 
