@@ -6,6 +6,7 @@ Nothing here knows the insides of the product: what a test learns, it learns fro
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -179,11 +180,20 @@ class Service:
             self.process.wait(10)
 
 
+#: The ports this process gives away: below those that Linux takes for outgoing connections (from 32768 on),
+#: other ones for each of pytest's workers (gw0, gw1, …), none twice.
+_FIRST_PORT = 11_000 + 2_500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
+_PORTS = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + 2_500))
+
+
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, and that nobody else is given."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def can_connect(port: int) -> bool:
