@@ -23,7 +23,8 @@ check: $(VENV)/.installed $(VENV)/.test-tools
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed
-	$(BIN)/pytest -m "not e2e and not browser and not root and not chaos" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile -m "not e2e and not browser and not root and not chaos" \
+		$(PYTEST_ARGS)
 
 chaos: $(VENV)/.installed $(VENV)/.test-tools
 	TEACHPOINT_KILLS=$(KILLS) $(BIN)/pytest -s -m chaos $(PYTEST_ARGS)
