@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -80,6 +81,21 @@ def go(driver: Any, address: str) -> None:
     driver.get(address)
 
 
+def follow(driver: Any, link: Any) -> None:
+    """Click, and wait until the page is another one; a click returns before a busy machine begins to load."""
+    before = driver.find_element(By.CSS_SELECTOR, "html")
+    link.click()
+    wait_for("the next page", lambda: gone(before))
+
+
+def gone(element: Any) -> bool:
+    """Does this element's page stand there no more?"""
+    try:
+        return not element.tag_name
+    except (StaleElementReferenceException, NoSuchElementException):
+        return True
+
+
 def find(driver: Any, selector: str) -> Any:
     return driver.find_element(By.CSS_SELECTOR, selector)
 
@@ -114,9 +130,9 @@ def test_two_touches_from_the_first_page_to_a_lesson(box: Stage, browser: Any) -
     fetched = {address for address, _ in answers(browser)}
     assert len(fetched) <= 5 and all(address.startswith(box.url) for address in fetched), fetched
     [card] = [card for card in found(browser, "a.card") if "大青树下的小学" in card.text]
-    card.click()
+    follow(browser, card)
     [row] = [row for row in found(browser, "a.row") if "课文朗读" in row.text]
-    row.click()
+    follow(browser, row)
     assert find(browser, "video").is_displayed()
     assert complaints(browser) == []
 
@@ -130,7 +146,7 @@ def test_two_characters_find_the_lesson(box: Stage, browser: Any) -> None:
     field.clear()
     field.send_keys("dqs", Keys.ENTER)
     wait_for("pinyin", lambda: "q=dqs" in browser.current_url and found(browser, "a.row"))
-    find(browser, "a.row").click()
+    follow(browser, find(browser, "a.row"))
     assert "大青树下的小学" in find(browser, ".crumbs").text
 
 
@@ -196,14 +212,14 @@ def test_a_book_is_read_chapter_by_chapter(box: Stage, browser: Any) -> None:
     assert find(inside(browser), "h1").text == "早晨"
     assert find(browser, "body").value_of_css_property("font-family").startswith('"PingFang SC"')
     browser.switch_to.default_content()
-    find(browser, "a[rel=next]").click()
+    follow(browser, find(browser, "a[rel=next]"))
     assert "走进校园" in find(inside(browser), "body").text
     browser.switch_to.default_content()
     [first] = [a for a in found(browser, ".contents a") if "第一章" in a.text]
-    first.click()
+    follow(browser, first)
     assert "公鸡叫了" in find(inside(browser), "body").text
     browser.switch_to.default_content()
-    find(browser, "a.button.strong").click()
+    follow(browser, find(browser, "a.button.strong"))
     assert "早晨" in find(browser, "h1").text and f":{box.content_port}/e/" in browser.current_url
     assert complaints(browser) == []
 
@@ -263,20 +279,20 @@ def test_without_scripts_everything_opens(box: Stage) -> None:
         assert driver.title == "off"
         go(driver, box.url)
         find(driver, "input[name=q]").send_keys("青树")
-        find(driver, "form.search button").click()
+        follow(driver, find(driver, "form.search button"))
         assert any("课文朗读" in row.text for row in found(driver, "a.row"))
         go(driver, box.url + "browse")
         [grade] = [tile for tile in found(driver, "a.tile") if "三年级" in tile.text]
-        grade.click()
+        follow(driver, grade)
         [subject] = [tile for tile in found(driver, "a.tile") if "语文" in tile.text]
-        subject.click()
-        find(driver, "a.card").click()
+        follow(driver, subject)
+        follow(driver, find(driver, "a.card"))
         [row] = [row for row in found(driver, "a.row") if "课文朗读" in row.text]
-        row.click()
+        follow(driver, row)
         assert find(driver, "video").get_attribute("controls")
         assert not find(driver, "[data-full]").is_displayed(), "no button that does nothing"
         go(driver, page_of(box, "课外读物"))
-        find(driver, "a[rel=next]").click()
+        follow(driver, find(driver, "a[rel=next]"))
         assert "走进校园" in find(inside(driver), "body").text
         go(driver, box.url + "upload")
         sheet = box.place / "卷子.txt"
