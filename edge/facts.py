@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge import shown
+from sync.box.contact import SOON_S
 from sync.clock import Clock
 from sync.errors import Broken, TeachpointError, in_words
 from sync.logs import log
@@ -19,8 +20,6 @@ from sync.policy import moment, policy_shown, rate_words
 KEPT_S = 2.0
 #: Without contact for so long the pages say so, in seconds. A reachable hub is asked every half minute.
 OFFLINE_S = 600.0
-#: A sync due within so many seconds is due soon.
-SOON_S = 60.0
 #: How many packages that are still coming a page names.
 MOST_COMING = 8
 

@@ -65,7 +65,7 @@ def check_library(store: Store, versions: Iterable[Version],
     """
     checked = Checked()
     for name in store.names():
-        size = _size(store, name)
+        size = store.size(name)
         if size is None:
             continue
         checked.objects += 1
@@ -108,10 +108,3 @@ def _hurt(store: Store, version: Version, checked: Checked, missing: set[str]) -
     if lacks:
         missing.update(lacks)
         checked.hurt.append(Hurt(version.id, version.version, lacks))
-
-
-def _size(store: Store, name: str) -> int | None:
-    try:
-        return store.path(name).stat().st_size
-    except FileNotFoundError:
-        return None

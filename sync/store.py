@@ -180,6 +180,13 @@ class Store:
                 count += 1
         return count
 
+    def size(self, sha256: str) -> int | None:
+        """The bytes of an object; None where it is not here."""
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def size_bytes(self) -> int:
         """The bytes of all objects and of what is in quarantine; walks the folders."""
         return sum(path.stat().st_size for folder in (self.objects, self.rotten)

@@ -106,7 +106,7 @@ class Eviction:
 
     def _enough(self, candidates: Iterable[Candidate], lacking: Room) -> bool:
         names = {name for one in candidates for name in self._objects(one)}
-        going = [self._size(name) for name in names if not self._kept(name)]
+        going = [self._box.store.size(name) for name in names if not self._kept(name)]
         here = [size for size in going if size is not None]
         return bool(here) and sum(here) >= lacking.bytes and len(here) >= lacking.files
 
@@ -133,12 +133,6 @@ class Eviction:
         return self._box.database.execute(
             "SELECT 1 FROM file f JOIN resource r ON r.package = f.package AND r.id = f.resource "
             "WHERE f.sha256 = ? AND r.complete = 1 LIMIT 1", [name]).fetchone() is None
-
-    def _size(self, name: str) -> int | None:
-        try:
-            return self._box.store.path(name).stat().st_size
-        except FileNotFoundError:
-            return None
 
     def _names(self, query: str, **values: object) -> set[str]:
         return {name for (name,) in self._box.database.execute(query, values) if name}

@@ -99,11 +99,11 @@ def used_bytes(database: Database, of_month: str) -> int:
     return max(int(row[0]), 0) if row else 0
 
 
-def decision(box: Box) -> Decision:
-    """What may move over the line now."""
+def decision(box: Box, unnoted_bytes: int = 0) -> Decision:
+    """What may move over the line now; `unnoted_bytes` were carried beyond what box.db tells of."""
     policy = policy_of(box.database)
-    return decide(policy, site_time(box.database, box.clock),
-                  used_bytes(box.database, month(box.database, box.clock, policy)))
+    used = used_bytes(box.database, month(box.database, box.clock, policy))
+    return decide(policy, site_time(box.database, box.clock), used + unnoted_bytes)
 
 
 def rate(database: Database) -> float | None:
@@ -143,7 +143,8 @@ def line_status(box: Box, lessons_left: int) -> dict[str, Any]:
     database, clock = box.database, box.clock
     policy, now, measured = policy_of(database), site_time(database, clock), rate(database)
     counted = month(database, clock, policy)
-    used, current = used_bytes(database, counted), decision(box)
+    used = used_bytes(database, counted)
+    current = decide(policy, now, used)
     left = max(lessons_left - _bytes_below(box.layout.staging, "*"), 0)
     uploads = database.execute("SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT sha256, size FROM upload "
                                "WHERE acknowledged = 0)").fetchone()[0]
@@ -242,10 +243,7 @@ class Line:
             log("box.line").warning("bytes-not-counted", code=error.code)
 
     def _differs(self, began_with: Decision) -> bool:
-        unnoted = self._bytes(self._total) - self._bytes(self._noted)
-        policy = policy_of(self._box.database)
-        used = used_bytes(self._box.database, month(self._box.database, self._box.clock, policy))
-        now = decide(policy, site_time(self._box.database, self._box.clock), used + unnoted)
+        now = decision(self._box, self._bytes(self._total) - self._bytes(self._noted))
         return (now.lessons, now.bits_per_s) != (began_with.lessons, began_with.bits_per_s)
 
     def _note(self, total: Moved, least: int = 1) -> None:

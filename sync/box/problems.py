@@ -18,7 +18,7 @@ def set_problem(journal: Journal, error: TeachpointError) -> bool:
     """Keep `error` as a problem; True if it was not one already. Its facts are those of the last time,
     `since` that of the first. Raises as `transaction`."""
     database = journal.database
-    facts = _facts(error)
+    facts = facts_kept(error)
     text = canonical(facts).decode()
     row = database.execute("SELECT facts FROM problem WHERE code = ?", [error.code]).fetchone()
     if row is not None and row[0] == text:
@@ -44,8 +44,8 @@ def clear_problem(journal: Journal, code: str) -> bool:
 _MOST_FACT_CHARACTERS = 1000
 
 
-def _facts(error: TeachpointError) -> dict[str, Any]:
-    """The facts as what a record can hold: no floats, no endless texts."""
+def facts_kept(error: TeachpointError) -> dict[str, Any]:
+    """The facts as what a record or a setting can hold: no floats, no endless texts, no half characters."""
     return {name: value if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53)
             else str(value).encode("utf-8", "backslashreplace").decode()[:_MOST_FACT_CHARACTERS]
             for name, value in error.facts.items()}

@@ -39,9 +39,7 @@ def prepare(one: Wanted, staging: Path, library: Path) -> bool:
         return False
     try:
         make_folder(seed.parent, 0o700)
-        if begun_bytes <= 0 and seed_bytes < 0:
-            seed.hardlink_to(old)
-        elif begun_bytes > max(seed_bytes - old_bytes, 0) + WORTH_BYTES:
+        if begun_bytes > max(seed_bytes - old_bytes, 0) + WORTH_BYTES:
             if shutil.disk_usage(staging).free < begun_bytes + old_bytes + RESERVE_BYTES:
                 return False
             _join(begun, old, seed)

@@ -9,6 +9,7 @@ from typing import Any
 from sync.box import contact
 from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
 from sync.box.line import line_status
+from sync.box.problems import facts_kept
 from sync.box.room import disk_budget, no_room
 from sync.box.scrub import scrubbed
 from sync.box.setting import read_setting
@@ -16,7 +17,7 @@ from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.box.sticks import stick_told
 from sync.durable import check_writable
-from sync.errors import TeachpointError
+from sync.errors import TeachpointError, in_words, language
 from sync.reserve import FILES, reserve_files
 from sync.version import VERSION
 
@@ -73,13 +74,11 @@ def _found_problems(box: Box) -> list[dict[str, Any]]:
     try:
         check_writable(box.layout.run)
     except TeachpointError as error:
-        facts = {name: str(value) for name, value in error.facts.items()}
-        return [{**_in_words(error.code, facts), "since": box.clock.now()}]
+        return [{**_in_words(error.code, facts_kept(error)), "since": box.clock.now()}]
     except OSError:  # another account than the box's own asks
         pass
     return []
 
 
 def _in_words(code: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = TeachpointError(code, **facts)
-    return {"code": code, "message": known.message(), "advice": known.advice(), "facts": facts}
+    return {**in_words({"code": code, "facts": facts}, language()), "facts": facts}

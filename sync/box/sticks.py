@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from sync.box.problems import facts_kept
 from sync.box.session import sync_once
 from sync.box.setting import drop_setting, read_setting, write_setting
 from sync.box.state import Box, open_box
@@ -125,8 +126,7 @@ class Sticks:
                 report = sync_once(box, Directory(stick, box.pairing.site))
         except TeachpointError as error:
             log("box.sticks").warning("stick-failed", path=str(stick), code=error.code)
-            facts = {name: str(value) for name, value in error.facts.items()}
-            self._tell(box, stick, "failed", error={"code": error.code, "facts": facts})
+            self._tell(box, stick, "failed", error={"code": error.code, "facts": facts_kept(error)})
             return
         log("box.sticks").info("stick-done", path=str(stick), **report.as_json())
         self._tell(box, stick, "done", report=report.as_json())

@@ -61,7 +61,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
     ingested = _number(hub, "SELECT max(ingested) FROM segment WHERE site = ?", site.site)
     heard = max((at for at in (contact, ingested) if at is not None), default=None)
     boxes = _boxes(hub, site.site)
-    whole = told_to_have(hub, site.site) or {}
+    whole = _whole_packages(hub, site.site, boxes[0]["box"]) if boxes else {}
     assigned = desired_packages(hub, site.site)
     no_room = _no_room(hub, site.site, boxes[0]["box"]) if boxes else []
     missing = [one for one in assigned if whole.get(one.id) != (one.version, one.manifest)]

@@ -84,6 +84,18 @@ class Line:
         self.transport.close()
 
 
+class Leaving:
+    """Progress at which the other side goes away, once."""
+
+    def __init__(self, line: Line) -> None:
+        self._line, self.went = line, False
+
+    def __call__(self, done: int) -> None:
+        if not self.went and done >= MIB:
+            self.went = True
+            self._line.go()
+
+
 class Folder(Line):
     """The tree as a stick: gone when it is pulled out, its mount point stays as an empty folder."""
 
@@ -274,17 +286,10 @@ def test_an_interruption_where_a_file_arrived_keeps_it(line: Line, staging: Path
 def test_the_other_side_goes_away_in_the_middle(line: Line, staging: Path) -> None:
     first, second = (line.give(random.Random(n).randbytes(8 * MIB)) for n in range(2))
     line.hold(down=5 * MIB)
-    went = False
-
-    def progress(done: int) -> None:
-        nonlocal went
-        if not went and done >= MIB:
-            went = True
-            line.go()
-
+    leaving = Leaving(line)
     with pytest.raises(Unreachable) as raised:
-        line.transport.fetch_objects([first, second], staging, progress)
-    assert went and raised.value.code == line.broken
+        line.transport.fetch_objects([first, second], staging, leaving)
+    assert leaving.went and raised.value.code == line.broken
     kept = sum(staged(staging).values())
     assert kept >= MIB
     with pytest.raises(Unreachable) as raised:
@@ -457,17 +462,10 @@ def test_a_push_that_is_cut_off_shows_nothing_unfinished_and_goes_on(line: Line,
 def test_the_other_side_goes_away_while_pushing(line: Line, outbox: Path) -> None:
     names = sorted(upload(outbox, random.Random(n).randbytes(6 * MIB)) for n in range(2))
     line.hold(up=8 * MIB)
-    went = False
-
-    def progress(done: int) -> None:
-        nonlocal went
-        if not went and done >= MIB:
-            went = True
-            line.go()
-
+    leaving = Leaving(line)
     with pytest.raises(Unreachable) as raised:
-        line.transport.push_outbox(outbox, names, progress)
-    assert went and raised.value.code == line.broken
+        line.transport.push_outbox(outbox, names, leaving)
+    assert leaving.went and raised.value.code == line.broken
     with pytest.raises(Unreachable) as raised:
         line.transport.push_outbox(outbox, names)
     assert raised.value.code == line.gone

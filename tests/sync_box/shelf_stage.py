@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sync import pairing as pairing_format
 from sync.box.session import SyncReport, sync_once
@@ -136,3 +139,23 @@ def join(place: Path) -> Joined:
     file = place / "s1.toml"
     pairing_format.write(file, add_site(hub, SITE, "一号"))
     return Joined(place, hub, init_box(place / "box", file, clock), clock)
+
+
+class _PowerCut(BaseException):
+    """The power goes."""
+
+
+def sync_cut_off(joined: Joined, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str, *,
+                 after: bool) -> None:
+    """A sync during which the power goes just before (or `after`) the call `owner.step`."""
+    real = getattr(owner, step)
+
+    def cut(*arguments: Any, **named: Any) -> Any:
+        if after:
+            real(*arguments, **named)
+        raise _PowerCut
+
+    monkeypatch.setattr(owner, step, cut)
+    with pytest.raises(_PowerCut):
+        joined.sync()
+    monkeypatch.undo()

@@ -21,7 +21,7 @@ from sync.hub.publish import publish
 from sync.hub.status import hub_status
 from sync.store import Store
 from tests.small_disk import fill, fill_inodes, small_ext4
-from tests.sync_box.shelf_stage import SITE, Joined, join
+from tests.sync_box.shelf_stage import SITE, Joined, join, sync_cut_off
 
 #: Letters in a lesson of these tests; the objects beside it (manifest, text for search) come on top.
 LETTERS = 40_000
@@ -146,10 +146,6 @@ def test_old_versions_and_quarantine_go_before_anything_a_teacher_sees(joined: J
     assert whole(joined) == {kept, old, new}
 
 
-class _Cut(BaseException):
-    """The power goes."""
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("owner", "step"), [
     (Shelf, "drop"), (Shelf, "give_up"), (Store, "remove"), (Store, "empty_quarantine"),
@@ -162,16 +158,7 @@ def test_a_power_cut_at_each_step_of_making_room_is_healed(
     budget(joined, 0.1)
     first = lesson(joined, "课丙", 8)
     second = lesson(joined, "课丁", 8)
-    real = getattr(owner, step)
-
-    def cut(*arguments: Any, **named: Any) -> Any:
-        if after:
-            real(*arguments, **named)
-        raise _Cut
-    monkeypatch.setattr(owner, step, cut)
-    with pytest.raises(_Cut):
-        joined.sync()
-    monkeypatch.undo()
+    sync_cut_off(joined, monkeypatch, owner, step, after=after)
     whole(joined)
     with pytest.raises(NoRoom):
         joined.sync()

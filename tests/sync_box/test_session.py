@@ -20,7 +20,7 @@ from sync.box.status import box_status
 from sync.canonical import sha256_hex
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import exclusive
-from tests.sync_box.shelf_stage import Joined, join
+from tests.sync_box.shelf_stage import Joined, join, sync_cut_off
 
 
 @pytest.fixture
@@ -217,10 +217,6 @@ def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
     assert len(joined.hub.database.execute("SELECT seq FROM record").fetchall()) >= 1
 
 
-class _Cut(BaseException):
-    """The power goes."""
-
-
 CUTS = [("sync.box.session.trusted", "save"), ("sync.box.shelf.Shelf", "assign"),
         ("sync.box.shelf.Shelf", "settle"), ("sync.box.shelf.Shelf", "stored"), ("sync.store.Store", "adopt"),
         ("sync.box.outbox.Outbox", "cut"), ("sync.box.outbox.Outbox", "sent"),
@@ -238,16 +234,7 @@ def test_a_power_cut_at_each_step_is_healed_by_the_next_sync(
         owner: Any = importlib.import_module(where)
     except ModuleNotFoundError:
         owner = getattr(importlib.import_module(module), name)
-    real = getattr(owner, step)
-
-    def cut(*arguments: Any, **named: Any) -> Any:
-        if after:
-            real(*arguments, **named)
-        raise _Cut
-    monkeypatch.setattr(owner, step, cut)
-    with pytest.raises(_Cut):
-        joined.sync()
-    monkeypatch.undo()
+    sync_cut_off(joined, monkeypatch, owner, step, after=after)
     joined.sync()
     joined.ingest()
     joined.sync()
