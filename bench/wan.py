@@ -77,7 +77,8 @@ class Line:
     def set_up(self) -> None:
         """A hub and its box, not running."""
         stage = self.stage
-        stage.hub("init", "--name", "中心校", "--address", HUB, "--ssh-port", str(stage.ssh_port))
+        stage.hub("init", "--name", "中心校", "--address", HUB, "--ssh-port", str(stage.ssh_port),
+                  "--https-port", str(stage.https_port))
         stage.hub("site", "add", stage.site, "--name", "一号教学点", "--pairing", str(stage.pairing))
         stage.box("init", "--pairing", str(stage.pairing))
 

@@ -37,13 +37,17 @@ Recipient = Annotated[str, Meta(max_length=100, pattern=r"^age1[a-z0-9]+\Z")]
 
 
 class HubPart(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the hub: addresses are tried in order; `ssh_host_key` (`type base64`) is pinned."""
+    """How to reach the hub: addresses are tried in order; `ssh_host_key` (`type base64`) is pinned.
+
+    `https_port`: where the hub answers over HTTPS, with the same key; None: over SSH alone.
+    """
 
     name: Line
     addresses: Annotated[list[Address], Meta(min_length=1, max_length=16)]
     ssh_port: Annotated[int, Meta(ge=1, le=65535)]
     ssh_host_key: SshKey
     ssh_user: User = "teachpoint"
+    https_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
 
 
 class TrustPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +57,11 @@ class TrustPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
-    """`private`: a private key as PEM text."""
+    """`private`: a private key as PEM text. `certificate`, beside the link's key only: what the hub made of
+    it for HTTPS (`sync.certificates`), PEM; None: over SSH alone."""
 
     private: str
+    certificate: str | None = None
 
 
 class SealPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,5 +109,11 @@ def read(path: Path) -> Pairing:
 
 def write(path: Path, pairing: Pairing) -> None:
     """Write a pairing file with mode 0600, durably."""
-    plain: dict[str, Any] = msgspec.to_builtins(pairing)
+    plain: dict[str, Any] = _given(msgspec.to_builtins(pairing))
     write_file(path, tomli_w.dumps(plain, multiline_strings=True).encode(), mode=0o600)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what is None: TOML has no word for it, and readers take absence for it."""
+    return {name: _given(value) if isinstance(value, dict) else value
+            for name, value in fields.items() if value is not None}

@@ -22,7 +22,7 @@ from hardware.demo.machine import Failed, Running, addresses, ask, free_port, ge
 SITE, SITE_NAME = "daqingshan", "大青山教学点"
 HUB_NAME = "青山镇中心学校"
 #: Ports that are tried first; others are taken where these are in use.
-HUB_SSH, HUB_HTTP, BOX_HTTP, BOX_CONTENT = 2822, 8100, 8080, 8081
+HUB_SSH, HUB_HTTPS, HUB_HTTP, BOX_HTTP, BOX_CONTENT = 2822, 2843, 8100, 8080, 8081
 
 
 class Tour:
@@ -45,9 +45,10 @@ class Tour:
         """Make the hub, publish the lessons, pair the box, sync once, and serve both."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.place.mkdir(parents=True)
-        ssh, hub_http = free_port(HUB_SSH), free_port(HUB_HTTP)
+        ssh, https, hub_http = free_port(HUB_SSH), free_port(HUB_HTTPS), free_port(HUB_HTTP)
         hub = ("--data", self.hub_data)
-        teachpoint("hub", "init", *hub, "--name", HUB_NAME, "--address", "127.0.0.1", "--ssh-port", str(ssh))
+        teachpoint("hub", "init", *hub, "--name", HUB_NAME, "--address", "127.0.0.1", "--ssh-port", str(ssh),
+                   "--https-port", str(https))
         published = self._publish()
         teachpoint("hub", "site", "add", SITE, "--name", SITE_NAME, *hub, "--pairing", self.pairing)
         teachpoint("hub", "assign", *(row["id"] for row in published), "--to", SITE, *hub)

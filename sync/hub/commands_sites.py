@@ -21,7 +21,7 @@ from sync.hub import keys, sites
 from sync.hub.assign import DEFAULT_PRIORITY, Assignment, assign, unassign
 from sync.hub.commands import hub
 from sync.hub.feed import site_policy
-from sync.hub.settings import DEFAULT_SSH_PORT, init_hub, open_hub
+from sync.hub.settings import DEFAULT_HTTPS_PORT, DEFAULT_SSH_PORT, NO_HTTPS, init_hub, open_hub
 from sync.hub.status import hub_problems, hub_status
 from sync.policy import in_words
 
@@ -34,8 +34,11 @@ from sync.policy import in_words
                    "best first. Default: this machine's own.")
 @click.option("--ssh-port", default=DEFAULT_SSH_PORT, show_default=True,
               type=click.IntRange(1, 65535), help="Port of the hub's own sshd.")
+@click.option("--https-port", default=DEFAULT_HTTPS_PORT, show_default=True,
+              type=click.IntRange(NO_HTTPS, 65535), help="Port of HTTPS for boxes; 0: boxes use SSH alone.")
 @json_option
-def init(data: Path, name: str, addresses: tuple[str, ...], ssh_port: int, as_json: bool) -> None:
+def init(data: Path, name: str, addresses: tuple[str, ...], ssh_port: int, https_port: int,
+         as_json: bool) -> None:
     """Make a hub: keys, database, empty library.
 
     Keep a copy of the folder keys/ in a safe place: without it the boxes must be paired anew.
@@ -47,16 +50,18 @@ def init(data: Path, name: str, addresses: tuple[str, ...], ssh_port: int, as_js
     \b
     Exit statuses: 0 made; 3 there is one already, or a name or address is refused; 5 no room.
     """
-    made = init_hub(data, name, addresses, ssh_port)
+    made = init_hub(data, name, addresses, ssh_port, https_port)
     facts = {"data": str(data), "name": made.settings.name, "addresses": made.settings.addresses,
              "ssh_port": made.settings.ssh_port, "ssh_user": made.settings.ssh_user,
+             "https_port": made.settings.https_port,
              "ssh_host_key": keys.host_public(made.layout),
              "seal_recipient": keys.seal_recipient(made.layout)}
 
     def people(console: Console) -> None:
         console.print(f"The hub {made.settings.name} is ready in {data}.", markup=False, soft_wrap=True)
+        https = f" and {made.settings.https_port} (HTTPS)" if made.settings.https_port else ""
         console.print(f"Boxes will look for it at {', '.join(made.settings.addresses)}, "
-                      f"port {made.settings.ssh_port}.", markup=False, soft_wrap=True)
+                      f"port {made.settings.ssh_port} (SSH){https}.", markup=False, soft_wrap=True)
         console.print(f"Keep a copy of {made.layout.keys} in a safe place. "
                       f"Next: teachpoint hub site add --help", markup=False, soft_wrap=True)
 

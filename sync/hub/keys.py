@@ -117,6 +117,11 @@ def seal_recipient(layout: HubLayout) -> str:
 
 def host_public(layout: HubLayout) -> str:
     """The host key's public half: `ssh-ed25519 AAAA…`, no comment. Raises Broken `key-missing`."""
+    return _ssh_line(host_private(layout).public_key())
+
+
+def host_private(layout: HubLayout) -> Ed25519PrivateKey:
+    """The host key, which also stands behind the certificates. Raises Broken `key-missing`."""
     path = host_key(layout)
     try:
         private = serialization.load_ssh_private_key(_read(path), password=None)
@@ -124,7 +129,7 @@ def host_public(layout: HubLayout) -> str:
         raise Broken("key-missing", path=path, reason="it is damaged") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise Broken("key-missing", path=path, reason="it is no Ed25519 key")
-    return _ssh_line(private.public_key())
+    return private
 
 
 def new_ssh_pair() -> tuple[str, str]:

@@ -30,6 +30,9 @@ from sync.store import Store
 
 #: The port of the hub's own sshd where none is named: free for everybody, unlike 22.
 DEFAULT_SSH_PORT = 2222
+#: The port of HTTPS for boxes where none is named; NO_HTTPS in its place: no HTTPS.
+DEFAULT_HTTPS_PORT = 2443
+NO_HTTPS = 0
 #: Longest name of a hub or a site, in characters: it stands in pages, TXT records and tables.
 MOST_NAME_CHARACTERS = 100
 #: Largest `hub.toml` read, in bytes; a real one has about 200.
@@ -48,12 +51,14 @@ class HubSettings:
     addresses  host names or IP addresses under which boxes reach the hub, best first
     ssh_port   TCP port of the hub's own sshd
     ssh_user   the account that boxes log in to: the one that runs the hub
+    https_port TCP port of HTTPS for boxes; NO_HTTPS: none
     """
 
     name: str
     addresses: list[str]
     ssh_port: int
     ssh_user: str
+    https_port: int = DEFAULT_HTTPS_PORT
 
 
 @dataclass
@@ -67,20 +72,21 @@ class Hub:
     clock: Clock
 
 
-def init_hub(data: Path, name: str, addresses: Sequence[str], ssh_port: int) -> Hub:
+def init_hub(data: Path, name: str, addresses: Sequence[str], ssh_port: int,
+             https_port: int = DEFAULT_HTTPS_PORT) -> Hub:
     """Make a hub in `data`: folders, keys, database, empty library, settings. `hub.toml` comes last.
 
     Without `addresses` this machine's own are taken. Called again after it was cut off it goes on,
     with the keys that are there.
 
     Raises Refused: `hub-exists` (nothing is changed then), `name-bad`, `address-bad`, `settings-bad`
-    (the port); NoRoom `disk-full`.
+    (a port); NoRoom `disk-full`.
     """
     layout = HubLayout(data)
     if layout.settings.exists():
         raise Refused("hub-exists", path=data)
     settings = HubSettings(name=check_name(name), addresses=list(addresses) or own_addresses(),
-                           ssh_port=ssh_port, ssh_user=_account())
+                           ssh_port=ssh_port, ssh_user=_account(), https_port=https_port)
     _hold(settings, layout.settings)
     for folder, mode in ((data, 0o755), (layout.library, 0o755), (layout.feeds, 0o755),
                          (layout.inboxes, 0o700), (layout.keys, 0o700), (layout.ssh, 0o700),
@@ -123,7 +129,8 @@ def read_settings(path: Path) -> HubSettings:
     try:
         plain = tomllib.loads(data.decode("utf-8"))
         settings = HubSettings(name=plain["name"], addresses=plain["addresses"],
-                               ssh_port=plain["ssh_port"], ssh_user=plain["ssh_user"])
+                               ssh_port=plain["ssh_port"], ssh_user=plain["ssh_user"],
+                               https_port=plain.get("https_port", DEFAULT_HTTPS_PORT))
     except KeyError as error:
         raise Refused("settings-bad", path=path, reason=f"{error} is missing") from error
     except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
@@ -173,5 +180,9 @@ def _hold(settings: HubSettings, path: Path) -> None:
             raise Refused("address-bad", address=address)
     if type(port) is not int or not 1 <= port <= 65535:
         raise Refused("settings-bad", path=path, reason="ssh_port must be 1 to 65535")
+    if type(settings.https_port) is not int or not NO_HTTPS <= settings.https_port <= 65535:
+        raise Refused("settings-bad", path=path, reason="https_port must be 1 to 65535, or 0 for none")
+    if settings.https_port == port:
+        raise Refused("settings-bad", path=path, reason="ssh_port and https_port must differ")
     if not isinstance(user, str) or not USER.fullmatch(user):
         raise Refused("settings-bad", path=path, reason="ssh_user is not the name of an account")

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sync.certificates import public_key, site_certificate
 from sync.database import transaction
 from sync.durable import make_folder
 from sync.errors import Refused
@@ -141,11 +142,13 @@ def _pairing(hub: Hub, site: str, name: str) -> tuple[Pairing, str, str]:
     journal_private, journal_public = keys.new_journal_pair()
     root = roots.ensure_root(hub.layout, site, hub_time(hub, site))
     settings = hub.settings
+    certificate = site_certificate(keys.host_private(hub.layout), site, public_key(ssh_public))
     pairing = Pairing(
         site=site, name=name,
         hub=HubPart(name=settings.name, addresses=settings.addresses, ssh_port=settings.ssh_port,
-                    ssh_host_key=keys.host_public(hub.layout), ssh_user=settings.ssh_user),
+                    ssh_host_key=keys.host_public(hub.layout), ssh_user=settings.ssh_user,
+                    https_port=settings.https_port or None),
         trust=TrustPart(root=root.decode()),
-        key=KeyPart(private=ssh_private), journal=KeyPart(private=journal_private),
+        key=KeyPart(private=ssh_private, certificate=certificate), journal=KeyPart(private=journal_private),
         seal=SealPart(recipient=keys.seal_recipient(hub.layout)))
     return pairing, ssh_public, journal_public

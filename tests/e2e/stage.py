@@ -46,6 +46,7 @@ class Stage:
         self.hub_data, self.box_data = place / "hub", place / "box"
         self.pairing = place / f"{site}.toml"
         self.ssh_port, self.hub_port, self.box_port, self.content_port = (free_port() for _ in range(4))
+        self.https_port = free_port()
         self.inside: list[str] = []  # words before each command: where it runs (ip netns exec …)
         self.environment = {**os.environ, MARK: str(place), "TEACHPOINT_LANG": "en"}
         self._running: list[Service] = []
@@ -86,7 +87,8 @@ class Stage:
 
     def set_up(self) -> None:
         """A hub with one site, and its box."""
-        self.hub("init", "--name", "中心校", "--address", "127.0.0.1", "--ssh-port", str(self.ssh_port))
+        self.hub("init", "--name", "中心校", "--address", "127.0.0.1", "--ssh-port", str(self.ssh_port),
+                 "--https-port", str(self.https_port))
         self.hub("site", "add", self.site, "--name", "一号教学点", "--pairing", str(self.pairing))
         self.box("init", "--pairing", str(self.pairing))
 

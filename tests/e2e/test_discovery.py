@@ -78,7 +78,8 @@ def pairings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairing files of two sites with one name, as `<site>.toml`."""
     place = tmp_path_factory.mktemp("hub")
     stage = Stage(place)
-    stage.hub("init", "--name", "中心校", "--address", "127.0.0.1", "--ssh-port", str(stage.ssh_port))
+    stage.hub("init", "--name", "中心校", "--address", "127.0.0.1", "--ssh-port", str(stage.ssh_port),
+              "--https-port", str(stage.https_port))
     for site in ("dqs", "xqs"):
         stage.hub("site", "add", site, "--name", "青山 教学点", "--pairing", str(place / f"{site}.toml"))
     return place

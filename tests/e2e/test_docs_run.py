@@ -20,8 +20,8 @@ from tests.e2e.stage import MARK, Stage, ask, get
 pytestmark = pytest.mark.e2e
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-#: The port that the pages use; another one here, since somebody may use it on this machine.
-PORT = "2822"
+#: The ports that the pages use; others here, since somebody may use them on this machine.
+PORT, HTTPS_PORT = "2822", "2843"
 PACKAGE = "大青树下的小学"
 
 
@@ -43,7 +43,8 @@ class Reader:
         return "".join(self.run(block) for block in blocks)
 
     def run(self, block: str) -> str:
-        words = ["bash", "-euc", block.replace(PORT, str(self.stage.ssh_port))]
+        block = block.replace(HTTPS_PORT, str(self.stage.https_port)).replace(PORT, str(self.stage.ssh_port))
+        words = ["bash", "-euc", block]
         done = subprocess.run(words, cwd=self.folder, env=self._environment, capture_output=True, text=True,
                               timeout=240, check=False)
         assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"

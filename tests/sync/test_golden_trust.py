@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sync import pairing
 from sync.canonical import sha256_hex
+from sync.certificates import site_certificate
 from sync.desired import ACKS_FORMAT, Ack, Acks, dump, parse_acks, parse_desired
 from sync.pairing import HubPart, KeyPart, Pairing, SealPart, TrustPart
 from sync.trust import Trusted, believe
@@ -46,8 +47,9 @@ def golden_pairing() -> Pairing:
     return Pairing(
         site="dali", name="大理教学点",
         hub=HubPart(name="大理中心校", addresses=["192.168.1.10", "hub.lan"], ssh_port=2222,
-                    ssh_host_key=host),
-        trust=TrustPart(root=RepositorySimulator().pairing_root.decode()), key=KeyPart(private=ssh),
+                    ssh_host_key=host, https_port=2443),
+        trust=TrustPart(root=RepositorySimulator().pairing_root.decode()),
+        key=KeyPart(private=ssh, certificate=site_certificate(private(4), "dali", private(6).public_key())),
         journal=KeyPart(private=journal),
         seal=SealPart(recipient="age1ep0u464ej9ymuu7sw3n4x3jky56emwp3jqgg7v078l3z64wh89qs5t4wek"))
 

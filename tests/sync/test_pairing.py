@@ -32,13 +32,17 @@ PAIRINGS = st.builds(
                   addresses=st.lists(st.from_regex(pairing.ADDRESS, fullmatch=True).filter(str.isascii),
                                      min_size=1, max_size=3),
                   ssh_host_key=st.just(GOOD.hub.ssh_host_key),
-                  ssh_user=st.from_regex(pairing.USER, fullmatch=True)),
-    trust=st.builds(TrustPart, root=TEXTS), key=st.builds(KeyPart, private=TEXTS),
+                  ssh_user=st.from_regex(pairing.USER, fullmatch=True),
+                  https_port=st.none() | st.integers(1, 65535)),
+    trust=st.builds(TrustPart, root=TEXTS),
+    key=st.builds(KeyPart, private=TEXTS, certificate=st.none() | TEXTS),
     journal=st.builds(KeyPart, private=TEXTS), seal=st.just(GOOD.seal))
 
 
 def plain() -> dict[str, Any]:
+    """The pairing of an older hub: without HTTPS."""
     found: dict[str, Any] = msgspec.to_builtins(GOOD)
+    del found["hub"]["https_port"], found["key"]["certificate"], found["journal"]["certificate"]
     return found
 
 
@@ -81,6 +85,7 @@ def test_any_damage_is_refused_or_harmless(data: st.DataObject) -> None:
     ("", "site", "../x"), ("", "site", "a\n"), ("", "site", ""), ("", "name", "a\nb"), ("", "name", "a\n"),
     ("", "name", "\x1b[2J"), ("", "name", 3), ("hub", "addresses", []), ("hub", "addresses", ["h"] * 17),
     ("hub", "addresses", ["-oProxyCommand=sh"]), ("hub", "addresses", ["a b"]), ("hub", "addresses", ["h\n"]),
+    ("hub", "https_port", 0), ("hub", "https_port", 65536), ("key", "certificate", 3),
     ("hub", "addresses", ["user@h"]), ("hub", "addresses", ["h;x"]), ("hub", "addresses", ["x" * 256]),
     ("hub", "ssh_port", 0), ("hub", "ssh_port", 65536), ("hub", "ssh_port", "22"), ("hub", "ssh_user", "-l"),
     ("hub", "ssh_user", "a b"), ("hub", "ssh_user", ""), ("hub", "ssh_host_key", "ssh-ed25519 AAAA\nx"),

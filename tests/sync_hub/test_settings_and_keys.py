@@ -103,12 +103,19 @@ GOOD = 'name = "H"\naddresses = ["h"]\nssh_port = 2222\nssh_user = "t"\n'
 
 def test_settings_with_unknown_fields_are_read(tmp_path: Path) -> None:
     (tmp_path / "hub.toml").write_text(GOOD + 'later = "x"\n')
-    assert read_settings(tmp_path / "hub.toml") == HubSettings("H", ["h"], 2222, "t")
+    assert read_settings(tmp_path / "hub.toml") == HubSettings("H", ["h"], 2222, "t", 2443)
+
+
+def test_a_hub_may_have_no_https(tmp_path: Path) -> None:
+    init_hub(tmp_path / "hub", "H", ["h"], 2200, 0)
+    assert open_hub(tmp_path / "hub").settings.https_port == 0
 
 
 @pytest.mark.parametrize("text", [
     "not toml", "name = 3", GOOD.replace("2222", "0"), GOOD.replace("2222", "true"),
     GOOD.replace('["h"]', "[]"), GOOD.replace('["h"]', '"h"'), GOOD.replace('"t"', '"-l"'),
+    GOOD + "https_port = -1", GOOD + 'https_port = "1"', GOOD + "https_port = true",
+    GOOD + "https_port = 2222",
     GOOD.replace('"t"', "7"), GOOD.replace('name = "H"\n', ""), GOOD + "#" * 70_000, "\xff",
 ])
 def test_damaged_settings_are_refused(tmp_path: Path, text: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
+from sync.certificates import hub_certificate, public_key, serial
 from sync.errors import Broken, NoRoom, Refused
 from sync.hub import keys
 from sync.hub.settings import Hub, init_hub
@@ -38,6 +40,22 @@ def test_a_new_site_is_listed_with_the_public_halves_of_its_pairing(hub: Hub) ->
     journal = load_pem_private_key(pairing.journal.private.encode(), None).public_key()
     assert journal.public_bytes(Encoding.PEM,
                                 PublicFormat.SubjectPublicKeyInfo).decode() == found.journal_public
+
+
+def test_a_pairing_brings_the_certificate_of_its_key(hub: Hub) -> None:
+    root = load_pem_x509_certificate(hub_certificate(keys.host_private(hub.layout)).encode())
+    for make in (lambda: add_site(hub, "a", "A"), lambda: rekey_site(hub, "a")):
+        pairing = make()
+        assert pairing.hub.https_port == 2443
+        certificate = load_pem_x509_certificate((pairing.key.certificate or "").encode())
+        certificate.verify_directly_issued_by(root)
+        assert certificate.serial_number == serial(public_key(get_site(hub, "a").ssh_public))
+        assert pairing.journal.certificate is None
+
+
+def test_a_hub_without_https_makes_pairings_for_ssh_alone(tmp_path: Path) -> None:
+    pairing = add_site(init_hub(tmp_path / "hub", "H", ["h"], 2200, 0), "a", "A")
+    assert pairing.hub.https_port is None
 
 
 def test_private_keys_of_a_site_stand_nowhere_at_the_hub(hub: Hub) -> None:
