@@ -87,7 +87,8 @@ class Line:
         stage = self.stage
         stage.inside = self.inside("hub")
         service = stage.begin("hub", "serve", "--data", str(stage.hub_data), "--http",
-                              f"{HUB}:{stage.hub_port}", "--ssh", f"{HUB}:{stage.ssh_port}")
+                              f"{HUB}:{stage.hub_port}", "--ssh", f"{HUB}:{stage.ssh_port}",
+                              "--https", f"{HUB}:{stage.https_port}")
         stage.inside = []
         wait_for("hub serve", lambda: service.up() and self._listens(stage.ssh_port))
         return service

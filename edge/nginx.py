@@ -1,11 +1,7 @@
-"""nginx in front of the two apps: its configuration, written anew at each start, and its life.
+"""nginx in front of the two apps: its configuration, written anew at each start (its life: `sync.nginx`).
 
-No path stands in the configuration that is not ours to choose: nginx runs in the data folder and every
-path is relative to it. So a data folder may be called anything (nginx cannot quote a `$`), unix sockets
-stay short enough, and workers of another user need no right on the folders above.
-
-The listening sockets are bound by this process and inherited (edge.listen). nginx dies with us; if it dies
-alone it is started again; if it cannot be kept alive, Python answers instead, and a problem says so.
+The listening sockets are bound by this process and inherited (edge.listen). If nginx cannot be kept alive,
+Python answers instead, and a problem says so.
 """
 
 from __future__ import annotations
@@ -15,17 +11,14 @@ import grp
 import os
 import pwd
 import re
-import signal
 import socket
 import stat
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.bytes import ACCEL
-from sync import programs
-from sync.clock import SYSTEM
+from sync import nginx
 from sync.durable import make_folder, write_file
 from sync.errors import Broken, TeachpointError
 from sync.logs import log
@@ -219,59 +212,20 @@ def _may_search(folder: Path, uid: int, gid: int) -> bool:
     return bool(found.st_mode & needed)
 
 
-def sweep(data: Path) -> int:
-    """End nginx processes that an earlier `box serve` of this folder left; how many. Ours alone: they are
-    known by their working directory."""
-    left = _left_over(data)
-    for pid in left:
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-    patience = SYSTEM.monotonic() + 5
-    while left and SYSTEM.monotonic() < patience and (set(left) & set(_left_over(data))):
-        SYSTEM.sleep(0.02)
-    return len(left)
-
-
-def _left_over(data: Path) -> list[int]:
-    place = str(data.resolve())
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                name = (entry / "comm").read_text().strip()
-                if name == "nginx" and str((entry / "cwd").readlink()) == place:
-                    found.append(int(entry.name))
-    return found
-
-
-class Nginx:
+class Front:
     """nginx over the given listeners. `start` returns when it answers, or False where it cannot."""
-
-    #: How long it may take from its start to answering, in seconds.
-    START_S = 5.0
-    #: Waits before it is started again, in seconds; after the last it is given up.
-    BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-    #: Alive for so long, a death is a new story, in seconds.
-    SETTLED_S = 60.0
 
     def __init__(self, data: Path, main: socket.socket, content: socket.socket, *, most_body_bytes: int,
                  lost: Lost, told: Told, give_up: Callable[[], None]) -> None:
         """`give_up` is called, from the watching thread, when nginx has died too often."""
         self._data = data
-        self._listeners = (main, content)
         self._settings = Settings(
             main.getsockname()[:2], content.getsockname()[:2], most_body_bytes, worker_user(data),
             min(os.cpu_count() or 1, MOST_WORKERS))
-        self._lost, self._told, self._give_up = lost, told, give_up
-        self._stopping = threading.Event()
-        self._first = threading.Event()  # the first start has succeeded or failed
-        self._service: programs.Service | None = None  # set by the watching thread
-        self._thread = threading.Thread(target=self._watch, name="nginx", daemon=True)
-
-    @staticmethod
-    def installed() -> bool:
-        """Is nginx on this machine?"""
-        return programs.find("nginx") is not None
+        self._lost = lost
+        self._nginx = nginx.Nginx(
+            data, FOLDER, part="edge.nginx", heard=self._heard, give_up=give_up, listeners=(main, content),
+            told=lambda reason: told(Broken("nginx-failing", reason=reason) if reason else None))
 
     def prepare(self) -> None:
         """Make its folder and write the configuration; the apps' sockets are bound between this and
@@ -293,89 +247,14 @@ class Nginx:
         """Start it and keep it running; True when it runs, False when it cannot (told as a problem)."""
         if os.geteuid() == 0 and not self._settings.user:
             log("edge.nginx").warning("workers-run-as-root", reason="the library is closed to other users")
-        self._thread.start()
-        self._first.wait(self.START_S + 2)
-        return self._service is not None and self._service.alive()
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of its master, while it runs."""
-        service = self._service
-        return service.pid if service is not None and service.alive() else None
+        return self._nginx.start()
 
     def stop(self) -> None:
         """End it, answers cut off; returns when it has gone."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    # -- the watching thread -------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Starts nginx and lives as long as it: the child gets our death signal from this thread."""
-        deaths = 0
-        try:
-            while not self._stopping.is_set():
-                begun = SYSTEM.monotonic()
-                reason = self._run_once()
-                if self._stopping.is_set():
-                    return
-                never_ran = not self._first.is_set()
-                deaths = deaths + 1 if SYSTEM.monotonic() - begun < self.SETTLED_S else 1
-                log("edge.nginx").error("nginx-ended", reason=reason, deaths=deaths)
-                if never_ran or deaths > len(self.BACKOFF_S):
-                    self._told(Broken("nginx-failing", reason=reason))
-                    self._service = None
-                    if not never_ran:
-                        self._give_up()
-                    return
-                sweep(self._data)  # workers whose master was killed
-                self._stopping.wait(self.BACKOFF_S[deaths - 1])
-        finally:
-            self._first.set()
-
-    def _run_once(self) -> str:
-        """Run it until it ends or we stop; why it ended."""
-        said: list[str] = []
-
-        def on_line(line: str) -> None:
-            said.append(line)
-            del said[:-20]
-            self._heard(line)
-
-        numbers = [listener.fileno() for listener in self._listeners]
-        environment = {**os.environ, "NGINX": "".join(f"{number};" for number in numbers)}
-        try:
-            service = self._service = programs.Service(
-                "nginx", "-p", "./", "-c", CONFIGURATION, "-e", "stderr", env=environment, on_line=on_line,
-                cwd=self._data, pass_fds=numbers)
-        except Broken as error:
-            return str(error)
-        try:
-            while service.alive() and not self._stopping.is_set():
-                if not self._first.is_set() and self._answers():
-                    log("edge.nginx").info("nginx-started", pid=service.pid, workers=self._settings.workers,
-                                           user=(self._settings.user or ("same",))[0])
-                    self._told(None)
-                    self._first.set()
-                self._stopping.wait(0.2 if self._first.is_set() else 0.01)
-        finally:
-            service.stop(patience_s=3)
-        return " ".join(said)[-1000:].strip() or "it ended without a word"
-
-    def _answers(self) -> bool:
-        """Is its pid file there? It is written after the configuration was read and the sockets taken."""
-        with contextlib.suppress(OSError, ValueError):
-            text = (self._data / FOLDER / "nginx.pid").read_text()
-            return self._service is not None and int(text) == self._service.pid
-        return False
+        self._nginx.stop()
 
     def _heard(self, line: str) -> None:
-        """A line of nginx's error log: into ours; a file that it cannot open is a problem of the library."""
+        """A file that it cannot open is a problem of the library."""
         match = re.search(r'open\(\) "library/objects/\w\w/(\w{64})" failed \(2:', line)
         if match:
             self._lost(match[1])
-        text = re.sub(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", "", line.strip())
-        if text and "using inherited sockets from" not in text:
-            log("edge.nginx").warning("nginx-says", text=text[:1000])
-

@@ -17,17 +17,19 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, metrics, nginx, opds, uploads
+from edge import api, metrics, opds, uploads
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
 from edge.drop_folder import DropFolder
 from edge.forms import form_secret
 from edge.listen import Address, bind, bind_unix
+from edge.nginx import CONTENT_SOCKET, MAIN_SOCKET, Front
 from edge.problem_notes import ProblemNotes
 from edge.state import ContentOrigin, EdgeState
 from edge.web import create_app
 from edge.wsgi import CONTENT_THREADS, THREADS, WebServer, use_spool
+from sync import nginx
 from sync.box.journal import Journal
 from sync.box.loop import SyncLoop
 from sync.box.outbox import Outbox
@@ -170,17 +172,17 @@ class BoxService:
             state.nginx = False
             self._answer(apps, listeners, behind_nginx=False)
 
-        if not self._front or not nginx.Nginx.installed():
+        if not self._front or not nginx.installed():
             notes.tell("nginx-failing", None)
             alone()
             return
-        front = nginx.Nginx(self._data, *listeners, most_body_bytes=uploads.MOST_BODY_BYTES, lost=notes.lost,
-                            told=lambda error: notes.tell("nginx-failing", error), give_up=alone)
+        front = Front(self._data, *listeners, most_body_bytes=uploads.MOST_BODY_BYTES, lost=notes.lost,
+                      told=lambda error: notes.tell("nginx-failing", error), give_up=alone)
         inner = []
         try:
             with disk_errors(self._data):
                 front.prepare()
-                for path in (nginx.MAIN_SOCKET, nginx.CONTENT_SOCKET):
+                for path in (MAIN_SOCKET, CONTENT_SOCKET):
                     inner.append(bind_unix(self._data / path))
                     stack.callback(inner[-1].close)
                     front.own(self._data / path)

@@ -43,7 +43,7 @@ NEEDED = ("rsync", "ssh", "ssh-keygen")
 NEEDED_AT_HUB = ("sshd",)
 #: Without these something is slower or plainer, but works.
 USEFUL_AT_BOX = ("nginx",)
-USEFUL_AT_HUB = ("ffmpeg", "ffprobe", "pdftoppm")
+USEFUL_AT_HUB = ("nginx", "ffmpeg", "ffprobe", "pdftoppm")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def _checks(data: Path, is_hub: bool, is_box: bool, clock: Clock) -> Iterator[tu
         yield "database", "fail", lambda: _database(hub.database)
         yield "secrets", "fail", lambda: _secrets(sorted(hub.keys.rglob("*")))
         yield "congestion control", "warn", _congestion
+        yield "https", "warn", lambda: _https(hub.database)
     if is_box:
         box = BoxLayout(data)
         yield "database", "fail", lambda: _database(box.database)
@@ -143,6 +144,19 @@ def _congestion() -> TeachpointError | None:
     except OSError:
         return None
     return None if used.startswith("bbr") else Broken("congestion-slow", used=used)
+
+
+def _https(database: Path) -> TeachpointError | None:
+    """What `hub serve` said last about HTTPS for boxes."""
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        row = connection.execute("SELECT json_extract(facts, '$.reason') FROM problem "
+                                 "WHERE site = '' AND code = 'https-failing'").fetchone()
+    except sqlite3.DatabaseError:  # told by the check of the database
+        return None
+    finally:
+        connection.close()
+    return Broken("https-failing", reason=row[0]) if row else None
 
 
 def _folder(data: Path) -> TeachpointError | None:

@@ -508,6 +508,11 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Boxes go on with what they have; it is started again by itself. `teachpoint doctor` may say why."),
         "zh": ("中心端的 SSH 服务已停止：{reason}。", "盒子继续使用已有内容；服务会自动重启。可用 `teachpoint doctor` 查找原因。"),
     },
+    "https-failing": {
+        "en": ("Boxes cannot use HTTPS at this hub: {reason}.",
+               "They go on over SSH, more slowly; it is tried again by itself. Install nginx (nginx-light) if it is missing, or give `hub serve --https` a free port."),
+        "zh": ("盒子无法通过 HTTPS 连接中心端：{reason}。", "盒子继续使用 SSH，速度较慢；系统会自动重试。若缺少 nginx 请安装（nginx-light），或用 `hub serve --https` 指定空闲端口。"),
+    },
     "data-path-unusable": {
         "en": ("The data folder {path} has a control character or % in its name.",
                "Nothing was changed. Choose another folder with --data."),

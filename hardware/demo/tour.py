@@ -54,7 +54,7 @@ class Tour:
         teachpoint("hub", "assign", *(row["id"] for row in published), "--to", SITE, *hub)
         tell(f"hub: {HUB_NAME} has {len(published)} packages, assigned to {SITE_NAME}")
         self.hub = self._start("hub.log", "hub", "serve", *hub, "--http", f"127.0.0.1:{hub_http}",
-                               "--ssh", f"127.0.0.1:{ssh}")
+                               "--ssh", f"127.0.0.1:{ssh}", "--https", f"127.0.0.1:{https}")
         self.hub_url = f"http://127.0.0.1:{hub_http}/"
         wait_for("the hub's page", lambda: get(self.hub_url), self.hub)
         box = ("--data", self.box_data)

@@ -15,12 +15,14 @@ from sync.hub.commands import hub
               callback=host_and_port, help="Where the status page is.")
 @click.option("--ssh", default=None, metavar="HOST:PORT", callback=host_and_port,
               help="Where boxes connect [default: every address, the port of `hub init`].")
+@click.option("--https", default=None, metavar="HOST:PORT", callback=host_and_port,
+              help="Where boxes connect by HTTPS [default: every address, the port of `hub init`].")
 @click.option("--watch", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Publish what is dropped into this folder, once it has stopped changing.")
 @data_option
 @json_option
-def serve_command(http: tuple[str, int], ssh: tuple[str, int] | None, watch: Path | None, data: Path,
-                  as_json: bool) -> None:
+def serve_command(http: tuple[str, int], ssh: tuple[str, int] | None, https: tuple[str, int] | None,
+                  watch: Path | None, data: Path, as_json: bool) -> None:
     """Answer the boxes, take in what they send, show the status page; until stopped.
 
     \b
@@ -31,4 +33,4 @@ def serve_command(http: tuple[str, int], ssh: tuple[str, int] | None, watch: Pat
     from sync.hub.serve import serve  # what serves is loaded only where it is used
 
     del as_json  # it prints no facts; errors are JSON with it (sync.command_line)
-    serve(data, http, ssh, watch)
+    serve(data, http, ssh, watch, https)

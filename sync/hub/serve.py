@@ -1,4 +1,4 @@
-"""`hub serve`: the hub's services in one process until it is stopped: sshd, ingest, watch folder, console.
+"""`hub serve`: the hub's services until it is stopped: sshd, HTTPS, ingest, watch folder, console.
 
 Each part has a thread of its own and opens the hub for itself. A killed hub leaves nothing that blocks the
 next start: children die with it, locks go with it, and what was half done is done again.
@@ -7,7 +7,7 @@ next start: children die with it, locks go with it, and what was half done is do
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from waitress.server import create_server
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from sync import nginx
 from sync.clock import SYSTEM
 from sync.database import transaction
 from sync.durable import make_folder
@@ -22,9 +23,11 @@ from sync.ending import Ending
 from sync.errors import Broken, TeachpointError
 from sync.file_lock import HeldByAnother, exclusive
 from sync.hub.console import create_console
+from sync.hub.contacts import Contacts
 from sync.hub.feed import refresh_feeds
+from sync.hub.https import Https
 from sync.hub.ingest import ingest
-from sync.hub.settings import Hub, open_hub
+from sync.hub.settings import NO_HTTPS, Hub, open_hub
 from sync.hub.sshd import Sshd
 from sync.hub.watch import WatchFolder
 from sync.logs import log, set_up
@@ -41,8 +44,9 @@ CONSOLE_THREADS = 4
 Address = tuple[str, int]
 
 
-def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None) -> None:
-    """Run until SIGTERM or SIGINT.
+def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None,
+          https: Address | None = None) -> None:
+    """Run until SIGTERM or SIGINT. Without `ssh` and `https` boxes connect to the ports of `hub.toml`.
 
     Raises Refused `not-a-hub`; Broken: `hub-running` (another `hub serve` on the same data), `port-taken`,
     `program-missing`, …
@@ -53,46 +57,42 @@ def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None) ->
         ending = running.enter_context(Ending())
         running.enter_context(_alone(hub))
         hub.store.sweep()
+        if left := nginx.sweep(data):
+            log("hub.serve").warning("swept", nginx=left)
         refresh_feeds(hub)
         inbox = InboxKeeper(data)
         running.enter_context(inbox.running())
-        listen = ssh or ("0.0.0.0", hub.settings.ssh_port)  # noqa: S104 - boxes come from anywhere; keys decide
-        sshd = Sshd(hub, listen, lambda site: note_contact(data, site),
-                    lambda error: note_problem(data, error))
+        listen = ssh or ("0.0.0.0", hub.settings.ssh_port)  # noqa: S104 - as below
+        contacts = Contacts(data)
+        running.enter_context(contacts.running())
+        sshd = Sshd(hub, listen, contacts.note, lambda error: note_problem(data, "sshd-stopped", error))
         running.callback(sshd.stop)
+        secure = https or _everywhere(hub.settings.https_port)
+        running.enter_context(_https(hub, secure, contacts.note))
         running.enter_context(_console(hub, http))
         if watch is not None:
             folder = WatchFolder(data, watch)
             folder.start()
             running.callback(folder.stop)
         log("hub.serve").info("serving", http=f"{http[0]}:{http[1]}", ssh=f"{listen[0]}:{listen[1]}",
+                              https=f"{secure[0]}:{secure[1]}" if secure else None,
                               watch=str(watch) if watch else None)
         ending.wait()
         log("hub.serve").info("ending")
 
 
-def note_contact(data: Path, site: str) -> None:
-    """A site has connected now."""
+def note_problem(data: Path, code: str, error: TeachpointError | None) -> None:
+    """What boxes connect to has failed (an error with that code), or is up again (None): kept as a problem
+    of the hub."""
     hub = open_hub(data)
     try:
         with transaction(hub.database):
-            hub.database.execute("INSERT INTO contact VALUES (?, ?) ON CONFLICT (site) DO UPDATE "
-                                 "SET at = excluded.at", [site, hub.clock.now()])
-    except TeachpointError as error:  # a full disk must not end the link
-        log("hub.serve").warning("contact-not-noted", site=site, code=error.code)
-    finally:
-        hub.database.close()
-
-
-def note_problem(data: Path, error: TeachpointError | None) -> None:
-    """sshd has died (an error), or is up again (None): kept as a problem of the hub."""
-    hub = open_hub(data)
-    try:
-        with transaction(hub.database):
-            hub.database.execute("DELETE FROM problem WHERE site = '' AND code = 'sshd-stopped'")
+            hub.database.execute("DELETE FROM problem WHERE site = '' AND code = ?", [code])
             if error is not None:
                 hub.database.execute("INSERT INTO problem VALUES ('', ?, json_object('reason', ?), ?)",
-                                     [error.code, str(error.facts.get("reason", "")), hub.clock.now()])
+                                     [code, str(error.facts.get("reason", "")), hub.clock.now()])
+    except TeachpointError as failure:  # a full disk must not end the link
+        log("hub.serve").warning("problem-not-noted", problem=code, code=failure.code)
     finally:
         hub.database.close()
 
@@ -155,6 +155,32 @@ def _alone(hub: Hub) -> Iterator[None]:
             yield
     except HeldByAnother:
         raise Broken("hub-running", path=hub.layout.data) from None
+
+
+def _everywhere(port: int) -> Address | None:
+    return None if port == NO_HTTPS else ("0.0.0.0", port)  # noqa: S104 - boxes come from anywhere; keys decide
+
+
+@contextmanager
+def _https(hub: Hub, listen: Address | None, on_contact: Callable[[str], None]) -> Iterator[None]:
+    """HTTPS for the block, where there shall be one; whatever keeps it from working, the hub goes on."""
+    def on_problem(error: TeachpointError | None) -> None:
+        note_problem(hub.layout.data, "https-failing", error)
+
+    if listen is None:
+        on_problem(None)
+        yield
+        return
+    front = Https(hub, listen, on_contact, on_problem)
+    try:
+        front.start()
+    except TeachpointError as error:
+        log("hub.serve").error("no-https", code=error.code, reason=error.message("en"))
+        on_problem(Broken("https-failing", reason=error))
+    try:
+        yield
+    finally:
+        front.stop()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 COMMAND_TIMEOUT_S = 240.0
 PATIENCE_S = 60.0
 
+#: Where nginx is, if it is installed.
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 #: Set in every process a stage starts, so that what is left of it can be found.
 MARK = "TEACHPOINT_TEST_STAGE"
 
@@ -104,8 +107,10 @@ class Stage:
     def serve_hub(self, *words: str) -> Service:
         """`hub serve`, up."""
         service = self.begin("hub", "serve", "--data", str(self.hub_data), "--http",
-                              f"127.0.0.1:{self.hub_port}", "--ssh", f"127.0.0.1:{self.ssh_port}", *words)
+                              f"127.0.0.1:{self.hub_port}", "--ssh", f"127.0.0.1:{self.ssh_port}", "--https",
+                              f"127.0.0.1:{self.https_port}", *words)
         wait_for("hub serve", lambda: service.up() and can_connect(self.ssh_port)
+                 and (can_connect(self.https_port) or shutil.which("nginx", path=SYSTEM_PATH) is None)
                  and ask(f"http://127.0.0.1:{self.hub_port}/healthz")["ok"])
         return service
 
