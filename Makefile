@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each installs what it needs first (a bare Debian 12
 # with Python 3.11 is enough) and does nothing twice: a stamp remembers what was installed from what.
-.PHONY: demo test install test-tools check unit chaos bench binary clean
+.PHONY: demo test install test-tools check unit fuzz chaos bench binary clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -11,6 +11,8 @@ PYTEST_ARGS ?=
 TESTS_AT_ONCE ?= 4
 # Kills of `make chaos`: about ten minutes.
 KILLS ?= 600
+# Seconds of `make fuzz`, in all.
+FUZZ_SECONDS ?= 600
 
 demo: $(VENV)/.installed $(VENV)/.demo-tools
 	$(BIN)/python -m hardware.demo $(DEMO_ARGS)
@@ -25,6 +27,9 @@ check: $(VENV)/.installed $(VENV)/.test-tools
 unit: $(VENV)/.installed
 	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile -m "not e2e and not browser and not root and not chaos" \
 		$(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed
+	TEACHPOINT_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz $(PYTEST_ARGS)
 
 chaos: $(VENV)/.installed $(VENV)/.test-tools
 	TEACHPOINT_KILLS=$(KILLS) $(BIN)/pytest -s -m chaos $(PYTEST_ARGS)

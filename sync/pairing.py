@@ -88,7 +88,7 @@ def parse(data: bytes) -> Pairing:
         raise Refused("pairing-bad", reason=f"larger than {MOST_PAIRING_BYTES} bytes")
     try:
         pairing = msgspec.convert(tomllib.loads(data.decode("utf-8")), type=Pairing)
-    except (tomllib.TOMLDecodeError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, …
         raise Refused("pairing-bad", reason=str(error)) from error
     if not SITE_NAME.fullmatch(pairing.site):
         raise Refused("pairing-bad", reason=f"the site {pairing.site!r} is not a site name")

@@ -140,9 +140,10 @@ def _read_regular(path: Path, most: int) -> bytes | None:
         if path.is_symlink():
             return None
         raise Refused("file-unreadable", path=path, reason=error.strerror) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # `fdopen` takes no folder
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         try:
             data = handle.read(most + 1)
         except OSError as error:

@@ -212,7 +212,7 @@ def parse_toml(data: bytes) -> tuple[PackageToml, list[str]]:
         # Windows Notepad puts a byte order mark in front.
         plain: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
         package = msgspec.convert(plain, type=PackageToml)
-    except (tomllib.TOMLDecodeError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, …
         raise Refused("package-toml-bad", reason=str(error)) from error
     known = set(PackageToml.__struct_fields__)
     warnings = [f"package.toml: the key {key!r} is unknown and was ignored"

@@ -133,7 +133,7 @@ def read_settings(path: Path) -> HubSettings:
                                https_port=plain.get("https_port", DEFAULT_HTTPS_PORT))
     except KeyError as error:
         raise Refused("settings-bad", path=path, reason=f"{error} is missing") from error
-    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits
         raise Refused("settings-bad", path=path, reason=error) from error
     _hold(settings, path)
     return settings

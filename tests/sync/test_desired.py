@@ -57,20 +57,6 @@ def test_acks_are_read_back(acks: Acks) -> None:
     assert dump(parse_acks(data, "dali")) == data
 
 
-@LIMITED
-@given(st.binary(max_size=200) | st.recursive(
-    st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(
-        st.sampled_from(["format", "site", "time", "packages", "boxes", "wanted", "x"]), inner),
-    max_leaves=10).map(msgspec.json.encode))
-def test_any_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(Refused) as caught:
-        parse_desired(data, "dali")
-    assert caught.value.code == "desired-bad"
-    with pytest.raises(Refused) as caught:
-        parse_acks(data, "dali")
-    assert caught.value.code == "acks-bad"
-
-
 GOOD_PACKAGE: dict[str, Any] = {"id": "a", "version": 1, "manifest": "0" * 64, "size": 1, "bytes": 0,
                                 "priority": 5}
 GOOD_DESIRED: dict[str, Any] = {"format": DESIRED_FORMAT, "site": "dali", "time": 0,

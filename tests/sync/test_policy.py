@@ -215,20 +215,6 @@ def test_a_policy_is_read_back(policy: Policy) -> None:
     assert parse_policy({**plain, "later": [1]} if plain else {}) == parse_policy(plain)
 
 
-@LIMITED
-@given(st.dictionaries(
-    st.sampled_from(["format", "utc_offset_min", "hours", "caps", "class_hours", "class_bits_per_s",
-                     "month_bytes", "x"]),
-    st.recursive(st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.just(POLICY_FORMAT),
-                 lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-                 max_leaves=8), min_size=1))
-def test_any_object_is_a_policy_or_refused_by_name(value: dict[str, Any]) -> None:
-    try:
-        decide(parse_policy(value), NOON, 0)
-    except Refused as error:
-        assert error.code == "policy-bad"
-
-
 GOOD: dict[str, Any] = {"format": POLICY_FORMAT, "hours": [[0, 10]]}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from pathlib import Path
@@ -12,14 +11,12 @@ import msgspec
 import pyrage
 import pytest
 import zstandard
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from sync import segment
-from sync.canonical import canonical, sha256_hex
+from sync.canonical import canonical
 from sync.errors import Refused
 from sync.segment import NO_PREVIOUS, Record, make, open_segment, read_header
+from tests.sync.segment_forger import forge, lines, seal, sign
 from tests.sync.segment_keys import BOX, IDENTITY, PRIVATE, PUBLIC, RECIPIENT, SITE, journal_pair
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "journal.segment"
@@ -34,29 +31,6 @@ def made(records: list[Record] | None = None, **changes: Any) -> bytes:
     arguments: dict[str, Any] = {"site": SITE, "box": BOX, "number": 1, "previous": NO_PREVIOUS,
                                  "private": PRIVATE, "recipient": RECIPIENT}
     return make(records or [record(1), record(2)], **(arguments | changes))
-
-
-def seal(plain: bytes) -> bytes:
-    return pyrage.encrypt(zstandard.ZstdCompressor().compress(plain),
-                          [pyrage.x25519.Recipient.from_str(RECIPIENT)])
-
-
-def forge(payload: bytes, /, **header: Any) -> bytes:
-    """A properly signed segment around any payload, with any header fields: a box gone bad."""
-    fields = {"format": segment.FORMAT, "site": SITE, "box": BOX, "number": 1, "first_seq": 1, "last_seq": 2,
-              "previous": NO_PREVIOUS, "payload": sha256_hex(payload), "payload_size": len(payload),
-              "hub_recipient": RECIPIENT} | header
-    return sign(canonical(fields), payload)
-
-
-def sign(header: bytes, payload: bytes) -> bytes:
-    key: Any = load_pem_private_key(PRIVATE.encode(), None)
-    return header + b"\n" + base64.b64encode(key.sign(header)) + b"\n" + payload
-
-
-def lines(*records: Record, **first: Any) -> bytes:
-    head = canonical({"site": SITE, "box": BOX, "number": 1} | first)
-    return b"".join(part + b"\n" for part in [head, *(canonical(msgspec.to_builtins(r)) for r in records)])
 
 
 def code_of(data: bytes, public: str = PUBLIC, identity: str = IDENTITY) -> str:
@@ -230,55 +204,3 @@ class TestGolden:
                                  first_seq=header.first_seq, last_seq=header.last_seq,
                                  previous=header.previous, private=PRIVATE, recipient=header.hub_recipient)
         assert again == data
-
-
-@given(st.binary(max_size=400))
-@example(b"\n")
-@example(b"{}\n" + b"A" * 88 + b"\n")
-@settings(max_examples=100, deadline=None)
-def test_any_bytes_are_refused_by_name(data: bytes) -> None:
-    assert code_of(data).startswith("segment-")
-
-
-@given(st.data())
-@settings(max_examples=100, deadline=None)
-def test_a_damaged_segment_is_refused_by_name(data: st.DataObject) -> None:
-    good = GOLDEN.read_bytes()
-    start = data.draw(st.integers(0, len(good)))
-    end = data.draw(st.integers(start, min(len(good), start + 40)))
-    bad = good[:start] + data.draw(st.binary(max_size=40)) + good[end:]
-    if bad != good:
-        assert code_of(bad).startswith("segment-")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-2**53 + 1, 2**53 - 1) | st.text(max_size=5)
-    | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8)
-header_fields = st.sampled_from(["site", "box", "number", "first_seq", "last_seq", "previous", "format"])
-
-
-@given(st.dictionaries(header_fields, json_values, min_size=1, max_size=3), st.binary(max_size=50))
-@settings(max_examples=100, deadline=None)
-def test_any_header_that_a_bad_box_signs_is_refused_by_name(fields: dict[str, Any], payload: bytes) -> None:
-    assert code_of(forge(payload, **fields)).startswith("segment-")
-
-
-@given(st.lists(json_values, max_size=4), st.binary(max_size=30))
-@settings(max_examples=100, deadline=None)
-def test_any_payload_that_a_bad_box_signs_is_refused_by_name(values: list[Any], tail: bytes) -> None:
-    plain = lines() + b"".join(canonical(v) + b"\n" for v in values) + tail
-    assert code_of(forge(seal(plain))) == "segment-malformed"
-
-
-@given(st.data())
-@settings(max_examples=100, deadline=None)
-def test_any_sealing_that_a_bad_box_signs_is_refused_by_name(data: st.DataObject) -> None:
-    golden = GOLDEN.read_bytes()
-    good = golden[len(golden) - read_header(golden, PUBLIC).payload_size:]
-    start = data.draw(st.integers(0, len(good)))
-    end = data.draw(st.integers(start, min(len(good), start + 40)))
-    bad = good[:start] + data.draw(st.binary(max_size=40)) + good[end:]
-    if bad != good and bad:
-        assert code_of(forge(bad, last_seq=3)) in ("segment-sealed", "segment-malformed")

@@ -185,3 +185,9 @@ def test_any_package_toml_is_read_or_refused(data: bytes) -> None:
         parse_toml(data)
     except Refused as error:
         assert error.code == "package-toml-bad"
+
+
+def test_a_number_of_thousands_of_digits_is_refused_by_name() -> None:
+    with pytest.raises(Refused) as caught:
+        parse_toml(f"position = {'9' * 5000}".encode())
+    assert caught.value.code == "package-toml-bad"

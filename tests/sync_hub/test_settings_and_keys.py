@@ -56,6 +56,14 @@ def test_the_seal_identity_opens_what_its_recipient_seals(tmp_path: Path) -> Non
     assert pyrage.decrypt(pyrage.encrypt(b"seq 1", [recipient]), [identity]) == b"seq 1"
 
 
+def test_a_number_of_thousands_of_digits_in_hub_toml_is_refused_by_name(tmp_path: Path) -> None:
+    layout = init_hub(tmp_path / "hub", "H", ["h"], 2200).layout
+    layout.settings.write_text(f"later = {'9' * 5000}\n{layout.settings.read_text('utf-8')}", "utf-8")
+    with pytest.raises(Refused) as caught:
+        read_settings(layout.settings)
+    assert caught.value.code == "settings-bad"
+
+
 def test_a_second_hub_in_the_same_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     layout = init_hub(tmp_path / "hub", "H", ["h"], 2200).layout
     before = {path: path.read_bytes() for path in layout.keys.rglob("*") if path.is_file()}
