@@ -113,8 +113,9 @@ def temporary_beside(path: Path) -> Path:
     return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `data`, whole or not at all; the folder must exist.
+def write_file(path: Path, data: bytes, mode: int = 0o644, mtime: int | None = None) -> None:
+    """Replace `path` by `data`, whole or not at all; the folder must exist. `mtime`: its time of change, in
+    seconds since 1970, where that is to say something else than when.
 
     Raises NoRoom (`disk-full`) and Broken (`disk-failing`); the old file is then as it was.
     """
@@ -126,6 +127,8 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
                 os.fchmod(handle.fileno(), mode)
                 handle.write(data)
                 handle.flush()
+                if mtime is not None:
+                    os.utime(handle.fileno(), (mtime, mtime))
                 os.fsync(handle.fileno())
             temporary.replace(path)
             sync_directory(path.parent)

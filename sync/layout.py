@@ -41,6 +41,7 @@ class HubLayout:
         self.database = data / "hub.db"
         self.library = data / "library"
         self.feeds = data / "feed"
+        self.news_folder = data / "news"   # each site's feed as one file, for HTTPS; derived
         self.inboxes = data / "inbox"
         self.intake = data / "intake"      # what was taken out of inboxes and is being looked at
         self.keys = data / "keys"          # 0700: TUF keys, seal identity, site keys
@@ -51,6 +52,10 @@ class HubLayout:
     def feed(self, site: str) -> Path:
         """The feed folder of one site."""
         return self.feeds / site
+
+    def news(self, site: str) -> Path:
+        """The feed of one site as one file."""
+        return self.news_folder / site
 
     def inbox(self, site: str) -> Path:
         """The inbox folder of one site."""

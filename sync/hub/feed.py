@@ -7,6 +7,8 @@ Promises
 * Cut off between any two writes, the feed verifies: the old one or the new one.
 * A version number is given once: it is in hub.db, durably, before a file bears it.
 * Nothing new: nothing is written.
+* `news/<site>`, the feed as one file (`sync.news`), is never newer than the feed, and a write that was cut
+  off is made good by the next; a revoked site has none.
 """
 
 from __future__ import annotations
@@ -40,12 +42,14 @@ from sync.desired import (
     Desired,
     dump,
 )
-from sync.durable import make_folder, sweep_temporary, write_file
+from sync.durable import make_folder, move_into_place, sweep_temporary, temporary_beside, write_file
 from sync.errors import Broken, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.hub import keys, roots
 from sync.hub.settings import Hub
 from sync.layout import HubLayout
+from sync.news import dump as dump_news
+from sync.news import parse as parse_news
 from sync.policy import Policy, as_plain, parse_policy
 from sync.trust import (
     FEED_FILE,
@@ -94,10 +98,16 @@ def write_feed(hub: Hub, site: str) -> bool:
     Raises Refused `site-unknown`; Broken `key-missing`, `feed-busy` (another process writes it and
     does not end); NoRoom `disk-full`, Broken `disk-failing`: the feed is then the old one.
     """
-    if hub.database.execute("SELECT 1 FROM site WHERE site = ?", [site]).fetchone() is None:
-        raise Refused("site-unknown", site=site)
+    _hold_site(hub, site)
     with feed_lock(hub.layout, site):
-        return _Writing(hub, site).run()
+        written = _Writing(hub, site).run()
+        return _write_news(hub, site) or written
+
+
+def remove_news(hub: Hub, site: str) -> None:
+    """Take the news of a revoked site away. Raises Broken `feed-busy`."""
+    with feed_lock(hub.layout, site):
+        _write_news(hub, site)
 
 
 def refresh_feeds(hub: Hub) -> list[str]:
@@ -117,6 +127,11 @@ def feed_lock(layout: HubLayout, site: str) -> Iterator[None]:
             yield
     except HeldByAnother:
         raise Broken("feed-busy", site=site) from None
+
+
+def _hold_site(hub: Hub, site: str) -> None:
+    if hub.database.execute("SELECT 1 FROM site WHERE site = ?", [site]).fetchone() is None:
+        raise Refused("site-unknown", site=site)
 
 
 def hub_time(hub: Hub, site: str) -> int:
@@ -320,6 +335,47 @@ class _Writing:
         for name in names - kept:
             (self._folder / name).unlink(missing_ok=True)
         sweep_temporary(self._folder)
+
+
+def _write_news(hub: Hub, site: str) -> bool:
+    """Make the site's news say what its feed says, under the lock; True if it was written."""
+    path, folder = hub.layout.news(site), hub.layout.feed(site)
+    valid = hub.database.execute("SELECT 1 FROM site WHERE site = ? AND revoked IS NULL", [site]).fetchone()
+    if valid is None:
+        path.unlink(missing_ok=True)
+        return False
+    files = _newest(_Files(folder))
+    timestamp = _parsed(files.get(TIMESTAMP_NAME))
+    if timestamp is None:  # rotten: the next write of the feed makes it again
+        return False
+    try:
+        # The time of change is the timestamp's number: a web server makes the ETag of it and of the size.
+        if int(path.stat().st_mtime) == timestamp.version and parse_news(path.read_bytes(), site) == files:
+            return False
+    except (OSError, Refused):
+        pass
+    make_folder(path.parent)
+    # In the folder of the feed, which the lock is for: what is unfinished there is nobody else's.
+    staged = temporary_beside(folder / path.name)
+    write_file(staged, dump_news(site, files), mtime=timestamp.version)
+    move_into_place([(staged, path)])
+    sweep_temporary(folder)
+    return True
+
+
+def _newest(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of a feed what a box needs: all roots, the timestamp, and what that leads to."""
+    names = [name for name in files if name.endswith(".root.json")] + [TIMESTAMP_NAME]
+    timestamp = _parsed(files.get(TIMESTAMP_NAME))
+    if isinstance(timestamp, Timestamp):
+        names.append(f"{timestamp.snapshot_meta.version}.{Snapshot.type}.json")
+        snapshot = _parsed(files.get(names[-1]))
+        if isinstance(snapshot, Snapshot):
+            names.append(f"{snapshot.meta[TARGETS_META].version}.{Targets.type}.json")
+            targets = _parsed(files.get(names[-1]))
+            if isinstance(targets, Targets):
+                names += [f"{file.hashes['sha256']}.{name}" for name, file in targets.targets.items()]
+    return {name: files[name] for name in names if name in files}
 
 
 class _Files(Mapping[str, bytes]):

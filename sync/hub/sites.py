@@ -16,7 +16,7 @@ from sync.database import transaction
 from sync.durable import make_folder
 from sync.errors import Refused
 from sync.hub import keys, roots
-from sync.hub.feed import feed_lock, hub_time, write_feed
+from sync.hub.feed import feed_lock, hub_time, remove_news, write_feed
 from sync.hub.settings import Hub, check_name
 from sync.hub.sshd import write_authorized_keys
 from sync.layout import SITE_NAME
@@ -94,6 +94,7 @@ def revoke_site(hub: Hub, site: str) -> None:
         hub.database.execute("UPDATE site SET revoked = ? WHERE site = ? AND revoked IS NULL",
                              [hub.clock.now(), site])
     write_authorized_keys(hub)
+    remove_news(hub, site)
 
 
 def renew_feed_key(hub: Hub, site: str) -> None:

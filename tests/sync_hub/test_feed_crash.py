@@ -25,6 +25,7 @@ from sync.hub.feed import refresh_feeds, write_feed
 from sync.hub.publish import publish
 from sync.hub.settings import Hub, init_hub, open_hub
 from sync.hub.sites import add_site, renew_feed_key
+from sync.news import parse
 from sync.trust import FEED_FILE, TIMESTAMP_NAME, Believed, Trusted, believe
 
 pytestmark = pytest.mark.chaos
@@ -162,6 +163,9 @@ def test_killed_at_each_step_the_feed_is_believed_and_no_number_stands_for_two_c
         said = {one.id: (one.version, one.priority) for one in after.desired.packages}
         assert said == dict(assigned(hub)), "and then the feed says what the database says"
         assert not write_feed(hub, SITE), "once"
+        news = parse(hub.layout.news(SITE).read_bytes(), SITE)
+        assert news.items() <= read_feed(hub.layout.feed(SITE)).items()
+        assert believe(SITE, Trusted(pairing.trust.root.encode()), news).desired == after.desired
         assert not [path for path in hub.layout.feed(SITE).iterdir() if path.name.startswith(".tmp-")]
         hub.database.conn.close()
         if not died:
