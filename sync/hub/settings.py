@@ -143,7 +143,7 @@ def check_name(name: str) -> str:
     """A hub's or site's name for people, trimmed. Raises Refused `name-bad`."""
     trimmed = name.strip() if isinstance(name, str) else ""
     if not trimmed or len(trimmed) > MOST_NAME_CHARACTERS or _CONTROL.search(trimmed):
-        raise Refused("name-bad", name=name, most=MOST_NAME_CHARACTERS)
+        raise Refused("name-bad", name=_shown(name), most=MOST_NAME_CHARACTERS)
     try:
         trimmed.encode("utf-8")
     except UnicodeEncodeError:
@@ -166,6 +166,11 @@ def own_addresses() -> list[str]:
     return found or ["localhost"]
 
 
+def _shown(value: object) -> str:
+    """What a message says of a text; of something else, which may be as deep as TOML can be, its kind."""
+    return value if isinstance(value, str) else type(value).__name__
+
+
 def _account() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
@@ -177,7 +182,7 @@ def _hold(settings: HubSettings, path: Path) -> None:
         raise Refused("settings-bad", path=path, reason="there must be 1 to 16 addresses")
     for address in addresses:
         if not isinstance(address, str) or not ADDRESS.fullmatch(address):
-            raise Refused("address-bad", address=address)
+            raise Refused("address-bad", address=_shown(address))
     if type(port) is not int or not 1 <= port <= 65535:
         raise Refused("settings-bad", path=path, reason="ssh_port must be 1 to 65535")
     if type(settings.https_port) is not int or not NO_HTTPS <= settings.https_port <= 65535:

@@ -47,7 +47,8 @@ def test_times_rates_and_offsets(text: str) -> None:
 
 
 def test_whatever_is_typed_the_policy_that_comes_of_it_is_one_that_boxes_take(place: Path) -> None:
-    hub = join(place / "pair").hub
+    joined = join(place / "pair")
+    hub = joined.hub
     options = st.sampled_from(
         ("--hours", "--cap", "--class-hours", "--class-rate", "--budget", "--utc-offset"))
     assert commands_policy.policy_.name == "policy"

@@ -64,6 +64,18 @@ def test_a_number_of_thousands_of_digits_in_hub_toml_is_refused_by_name(tmp_path
     assert caught.value.code == "settings-bad"
 
 
+@pytest.mark.parametrize("line", [f"name{'.x' * 3000} = 1",
+                                  f"name = 'H'\naddresses = [{{x{'.x' * 3000} = 1}}]"])
+def test_what_is_no_text_in_hub_toml_is_refused_however_deep_it_is(tmp_path: Path, line: str) -> None:
+    layout = init_hub(tmp_path / "hub", "H", ["h"], 2200).layout
+    kept = [old for old in layout.settings.read_text("utf-8").splitlines() if old.startswith("ssh_")]
+    rest = [] if "addresses" in line else ['addresses = ["h"]']
+    layout.settings.write_text("\n".join([*kept, *rest, line, ""]), "utf-8")
+    with pytest.raises(Refused) as caught:
+        read_settings(layout.settings)
+    assert caught.value.message("en") and caught.value.code in ("name-bad", "address-bad")
+
+
 def test_a_second_hub_in_the_same_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     layout = init_hub(tmp_path / "hub", "H", ["h"], 2200).layout
     before = {path: path.read_bytes() for path in layout.keys.rglob("*") if path.is_file()}
