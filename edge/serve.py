@@ -34,7 +34,7 @@ from sync.box.journal import Journal
 from sync.box.loop import SyncLoop
 from sync.box.outbox import Outbox
 from sync.box.rsync_ssh import RsyncSsh
-from sync.box.scrub import Scrub
+from sync.box.scrub import scrub_box
 from sync.box.state import Box, open_box
 from sync.box.status import box_status
 from sync.box.sticks import Sticks
@@ -45,6 +45,7 @@ from sync.ending import Ending
 from sync.errors import Broken, NoRoom, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log, set_up
+from sync.scrub import Scrub
 from sync.version import VERSION
 
 #: How long a start waits for the one before to end, in seconds.
@@ -245,7 +246,7 @@ class BoxService:
                           lambda error: notes.tell("drop-failed", error))
         run("drop folder", drop.start, drop.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-        scrub = Scrub(self._data, notes.lost)
+        scrub = Scrub(lambda: scrub_box(self._data, notes.lost), "box.scrub")
         run("scrub", scrub.start, scrub.stop)
         if self._sync:
             loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run, box.layout.library))

@@ -382,9 +382,9 @@ TEXTS: dict[str, dict[str, Text]] = {
     },
     "library-damaged": {
         "en": ("{objects} objects of the library are damaged or missing; hurt are: {packages}.",
-               "Publish these packages again from their folders, then run `teachpoint hub fsck`."),
+               "They are not sent any more. Publish these packages again from their folders: that brings the bytes back."),
         "zh": ("资源库中有 {objects} 个对象损坏或缺失，受影响的资源包：{packages}。",
-               "请从原文件夹重新发布这些资源包，然后运行 `teachpoint hub fsck`。"),
+               "这些对象不会再发送。请从原文件夹重新发布这些资源包，即可恢复数据。"),
     },
     "watch-failed": {
         "en": ("{count} of what lies in the watch folder {folder} could not be published. {first}",

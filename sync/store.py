@@ -171,6 +171,11 @@ class Store:
                 return None
         return target
 
+    def quarantined(self) -> list[str]:
+        """The names of what was set aside as rotten and is not back."""
+        there = self.rotten.iterdir() if self.rotten.is_dir() else ()
+        return [path.name for path in there if is_sha256(path.name) and not self.has(path.name)]
+
     def empty_quarantine(self) -> int:
         """Remove what was set aside as rotten: nobody reads it, and room is needed; how many files."""
         count = 0

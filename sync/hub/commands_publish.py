@@ -14,7 +14,8 @@ from sync.errors import Misused, TeachpointError
 from sync.fsck import Version, advice, check_library
 from sync.hub import readers
 from sync.hub.commands import hub
-from sync.hub.publish import Published, list_packages, publish_tree, remember_damage
+from sync.hub.damage import mend, note_damage
+from sync.hub.publish import Published, list_packages, publish_tree
 from sync.hub.settings import open_hub
 
 
@@ -89,10 +90,11 @@ def packages(data: Path, as_json: bool) -> None:
 @data_option
 @json_option
 def fsck(context: click.Context, data: Path, as_json: bool) -> None:
-    """Read the whole library again and put damaged objects into quarantine.
+    """Read the whole library again, and put damaged objects into quarantine. What the folders that packages
+    were published from still hold comes back from there.
 
-    Exit status 1 if anything is damaged or missing: publish the packages that are named again, from
-    their folders; that brings the bytes back and makes no new version.
+    Exit status 1 if anything is damaged or missing after that: publish the packages that are named again,
+    from their folders; that brings the bytes back and makes no new version.
 
     \b
     Example:
@@ -100,14 +102,18 @@ def fsck(context: click.Context, data: Path, as_json: bool) -> None:
     """
     opened = open_hub(data)
     versions = [Version(*row) for row in opened.database.execute(
-        "SELECT id, version, manifest FROM package ORDER BY id, version")]
+        "SELECT id, max(version), manifest FROM package GROUP BY id ORDER BY id")]
     with transfer_progress("reading the library") as progress:
         checked = check_library(opened.store, versions, progress)
-    remember_damage(opened, checked)
-    lines = advice(checked, "Publish these packages again from their folders: that brings the bytes back.")
-    show(checked.as_json(), as_json,
+    note_damage(opened, [*checked.damaged, *checked.missing])
+    mended = mend(opened)
+    whole = set(mended) >= {*checked.damaged, *checked.missing}
+    lines = [*advice(checked, "Publish these packages again from their folders: that brings the bytes back."
+                     if not whole else "All is whole again."),
+             *(f"Brought back from where it was published: {name}" for name in mended)]
+    show({**checked.as_json(), "ok": whole, "mended": mended}, as_json,
          lambda console: console.print("\n".join(lines), markup=False, soft_wrap=True))
-    if not checked.whole:
+    if not whole:
         context.exit(1)
 
 

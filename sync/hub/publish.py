@@ -12,7 +12,6 @@ Order, so that a stop at any instant leaves the version before as it was:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from sync.canonical import canonical, sha256_hex
 from sync.clock import iso
 from sync.database import transaction
 from sync.errors import Refused, TeachpointError
-from sync.fsck import Checked
+from sync.hub.damage import mend
 from sync.hub.describe import PACKAGE_TOML, Described, describe
 from sync.hub.extract import Extractor
 from sync.hub.feed import write_feed
@@ -109,6 +108,7 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
                          position=described.position, **described.fields)
         warnings = [*content.warnings, *described.warnings, *noted]
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
+    mend(hub)  # what was damaged may have come back with these bytes
     _tell_sites(hub, result.id, warnings)  # unchanged, too: the publish before may have been cut off here
     log("hub.publish").info("published" if result.changed else "unchanged", id=result.id,
                             version=result.version, new_bytes=result.new_bytes, warnings=len(warnings))
@@ -251,20 +251,6 @@ def _next_version(draft: Manifest, before: _Version | None) -> tuple[Manifest, b
 def _text(path: str) -> str:
     """A path as text that a database and JSON can hold, also where it is not UTF-8."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def remember_damage(hub: Hub, checked: Checked) -> None:
-    """Keep what a check found as a problem of the hub's own, until a check finds all whole."""
-    with transaction(hub.database):
-        if checked.whole:
-            hub.database.execute("DELETE FROM problem WHERE site = '' AND code = 'library-damaged'")
-            return
-        facts = {"packages": ", ".join(sorted({hurt.id for hurt in checked.hurt})) or "-",
-                 "objects": len(checked.damaged) + len(checked.missing)}
-        hub.database.execute(
-            "INSERT INTO problem VALUES ('', 'library-damaged', ?, ?)"
-            " ON CONFLICT (site, code) DO UPDATE SET facts = excluded.facts",
-            (json.dumps(facts, ensure_ascii=False), hub.clock.now()))
 
 
 def list_packages(hub: Hub) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ record       their records, by (site, box, seq): exactly once.
 upload       uploaded files that records tell of, and whether their bytes have come.
 feed         the version numbers a site's feed was given last, and the last hub time written in it.
 contact      when a site was last connected.
+scrub        one row: the object read last, rounds done, objects found damaged, ever.
+damage       objects of the library that are damaged or missing, until they are back.
 problem      what an admin should know of (per site or of the hub itself), until it has gone.
 """
 
@@ -84,3 +86,10 @@ def m004_policy(db: Database) -> None:
     db.execute("CREATE TABLE policy (site TEXT PRIMARY KEY REFERENCES site(site), policy TEXT NOT NULL, "
                "since REAL NOT NULL) WITHOUT ROWID")
     db.execute("ALTER TABLE assignment ADD COLUMN now_version INTEGER")
+
+
+@MIGRATIONS()
+def m005_scrub(db: Database) -> None:
+    db.execute("CREATE TABLE scrub (at TEXT NOT NULL, rounds INTEGER NOT NULL, damaged INTEGER NOT NULL)")
+    db.execute("INSERT INTO scrub VALUES ('', 0, 0)")
+    db.execute("CREATE TABLE damage (sha256 TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID")

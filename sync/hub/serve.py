@@ -27,10 +27,12 @@ from sync.hub.contacts import Contacts
 from sync.hub.feed import refresh_feeds
 from sync.hub.https import Https
 from sync.hub.ingest import ingest
+from sync.hub.scrub import scrub_hub
 from sync.hub.settings import NO_HTTPS, Hub, open_hub
 from sync.hub.sshd import Sshd
 from sync.hub.watch import WatchFolder
 from sync.logs import log, set_up
+from sync.scrub import Scrub
 
 #: How long after a change in an inbox it is taken in, in seconds: the files of one push come together.
 SETTLE_S = 0.5
@@ -70,6 +72,9 @@ def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None,
         secure = https or _everywhere(hub.settings.https_port)
         running.enter_context(_https(hub, secure, contacts.note))
         running.enter_context(_console(hub, http))
+        scrub = Scrub(lambda: scrub_hub(data), "hub.scrub")
+        scrub.start()
+        running.callback(scrub.stop)
         if watch is not None:
             folder = WatchFolder(data, watch)
             folder.start()
