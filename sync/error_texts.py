@@ -54,6 +54,11 @@ TEXTS: dict[str, dict[str, Text]] = {
                "It was not used. Publish the package again with a current hub."),
         "zh": ("对象 {sha256} 超过此处允许的 {most_bytes} 字节。", "未使用该对象。请用最新版中心端重新发布。"),
     },
+    "pack-bad": {
+        "en": ("A pack of texts is refused: {reason}.",
+               "Nothing of it is used. The texts are fetched one by one; at the hub, publish the package again."),
+        "zh": ("文本包被拒绝：{reason}。", "其内容未被使用，文本将逐个获取。如在中心校，请重新发布该资源包。"),
+    },
     "manifest-bad": {
         "en": ("This manifest is refused: {reason}.",
                "Nothing of it was used. Publish the package again with a current hub."),
