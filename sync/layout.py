@@ -42,6 +42,8 @@ class HubLayout:
         self.library = data / "library"
         self.feeds = data / "feed"
         self.news_folder = data / "news"   # each site's feed as one file, for HTTPS; derived
+        self.packs = data / "packs"        # the small texts of a version in one frame; derived
+        self.squeezed = data / "squeezed"  # single objects compressed; derived
         self.inboxes = data / "inbox"
         self.intake = data / "intake"      # what was taken out of inboxes and is being looked at
         self.keys = data / "keys"          # 0700: TUF keys, seal identity, site keys

@@ -26,7 +26,8 @@ MOST_PACK_BYTES = 16 * 1024 * 1024
 LEAST_MEMBERS = 8
 #: Longest first line, in bytes: 100,000 objects of which every other one is packed need 700 KB.
 MOST_HEADER_BYTES = 1024 * 1024
-#: zstd level: 2,000 texts are 30 % smaller than with 12; a hub packs once, many boxes pay for each byte.
+#: zstd level: 9 MB of 2,000 texts become 1.63 MB in 5 s of one CPU; with level 12 2.01 MB in 0.5 s, with 22
+#: no less. Threads and long-distance matching change neither. A hub packs once, many boxes fetch.
 LEVEL = 19
 #: Largest window a reader must have, in bytes: its memory while it unpacks (level 19 takes 8 MiB).
 MOST_WINDOW_BYTES = 32 * 1024 * 1024
@@ -71,10 +72,11 @@ def write(into: BinaryIO, objects: Mapping[str, int], chosen: Collection[str],
     names = list(objects)
     head = canonical({"format": FORMAT, "objects": _runs(numbers)}) + b"\n"
     size = len(head) + sum(objects[names[number]] for number in numbers)
-    with zstandard.ZstdCompressor(level=level).stream_writer(into, size=size, closefd=False) as packed:
-        packed.write(head)
-        for number in numbers:
-            packed.write(read(names[number]))
+    packed = zstandard.ZstdCompressor(level=level).compressobj(size=size)
+    into.write(packed.compress(head))
+    for number in numbers:
+        into.write(packed.compress(read(names[number])))
+    into.write(packed.flush())
 
 
 def unpack(chunks: Iterable[bytes], objects: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:

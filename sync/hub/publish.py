@@ -7,7 +7,8 @@ Order, so that a stop at any instant leaves the version before as it was:
 4. look at the folder again: it must be as at first, else `file-changed`;
 5. make the batch durable and visible, the manifest with it;
 6. one transaction tells of the new version;
-7. the feeds of the sites that have the package assigned are written.
+7. what HTTPS sends smaller is made of it (`packs`), as far as the disk takes it;
+8. the feeds of the sites that have the package assigned are written.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sync.canonical import canonical, sha256_hex
 from sync.clock import iso
 from sync.database import transaction
 from sync.errors import Refused, TeachpointError
+from sync.hub import packs
 from sync.hub.damage import mend
 from sync.hub.describe import PACKAGE_TOML, Described, describe
 from sync.hub.extract import Extractor
@@ -109,6 +111,7 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
         warnings = [*content.warnings, *described.warnings, *noted]
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
     mend(hub)  # what was damaged may have come back with these bytes
+    packs.make(hub, result.manifest)
     _tell_sites(hub, result.id, warnings)  # unchanged, too: the publish before may have been cut off here
     log("hub.publish").info("published" if result.changed else "unchanged", id=result.id,
                             version=result.version, new_bytes=result.new_bytes, warnings=len(warnings))

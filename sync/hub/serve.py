@@ -27,6 +27,7 @@ from sync.hub.contacts import Contacts
 from sync.hub.feed import refresh_feeds
 from sync.hub.https import Https
 from sync.hub.ingest import ingest
+from sync.hub.packs import PackKeeper
 from sync.hub.scrub import scrub_hub
 from sync.hub.settings import NO_HTTPS, Hub, open_hub
 from sync.hub.sshd import Sshd
@@ -71,6 +72,7 @@ def serve(data: Path, http: Address, ssh: Address | None, watch: Path | None,
         running.callback(sshd.stop)
         secure = https or _everywhere(hub.settings.https_port)
         running.enter_context(_https(hub, secure, contacts.note))
+        running.enter_context(PackKeeper(data).running())
         running.enter_context(_console(hub, http))
         scrub = Scrub(lambda: scrub_hub(data), "hub.scrub")
         scrub.start()
