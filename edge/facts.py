@@ -50,6 +50,11 @@ class BoxFacts:
                 self._until = self._clock.monotonic() + KEPT_S
             return self._kept
 
+    def forget(self) -> None:
+        """Something has changed that the next page must show."""
+        with self._lock:
+            self._until = float("-inf")
+
     def values(self, language: str) -> dict[str, Any]:
         """What templates show of it: plain values, times already rounded to what is said of them."""
         status = self.status()
@@ -76,6 +81,7 @@ class BoxFacts:
             "bytes_left": int(status.get("bytes_left") or 0),
             "disk": {name: int((status.get("disk") or {}).get(name) or 0) for name in ("free", "total")},
             "uploads_waiting": int((status.get("uploads") or {}).get("waiting") or 0),
+            "clock_unsure": not (status.get("clock") or {}).get("believed", True),
             "version": str(status.get("version") or ""),
         }
 

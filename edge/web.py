@@ -264,10 +264,11 @@ class Classroom:
     def help(self) -> Response:
         """How other devices reach the box."""
         addresses = self.addresses()
-        hub = {"name": self.facts.values(g.language)["hub"]["name"]}
+        facts = self.facts.values(g.language)
+        told = {"hub": {"name": facts["hub"]["name"]}, "clock_unsure": facts["clock_unsure"]}
         return self.page("help.html", "help", lambda: {
-            "addresses": addresses, "qr": square(addresses[0]), "qr_address": addresses[0], "hub": hub},
-            addresses, hub)
+            "addresses": addresses, "qr": square(addresses[0]), "qr_address": addresses[0], **told},
+            addresses, told)
 
     def language(self, wish: str) -> AnyResponse:
         """Remember the language, and go back to the page one came from."""

@@ -385,6 +385,20 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was published. Leave out --id, or change package.toml."),
         "zh": ("--id 为 {id}，而 package.toml 中为 {toml_id}。", "没有发布任何内容。请去掉 --id 或修改 package.toml。"),
     },
+    "clock-bad": {
+        "en": ("The time {time} cannot be right.",
+               "The clock was left as it was. What is known allows {earliest} to {latest}; look at the date of your device."),
+        "zh": ("时间 {time} 不可能正确。", "时钟没有改动。合理的范围是 {earliest} 至 {latest}，请检查您设备的日期。"),
+    },
+    "clock-believed": {
+        "en": ("The clock of this box is right already.",
+               "It was left as it was. A technician can set it with `teachpoint box clock --set`."),
+        "zh": ("本盒子的时钟已经准确。", "时钟没有改动。技术员可以用 `teachpoint box clock --set` 设置。"),
+    },
+    "clock-unreadable": {
+        "en": ("“{text}” is no time.", "The clock was left as it was. Write it like 2026-11-25 18:00."),
+        "zh": ("“{text}”不是有效的时间。", "时钟没有改动。请按 2026-11-25 18:00 的格式填写。"),
+    },
     "library-damaged": {
         "en": ("{objects} objects of the library are damaged or missing; hurt are: {packages}.",
                "They are not sent any more. Publish these packages again from their folders: that brings the bytes back."),

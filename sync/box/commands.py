@@ -20,7 +20,8 @@ from sync.box.rsync_ssh import RsyncSsh
 from sync.box.session import noted, sync_once
 from sync.box.shelf import Shelf
 from sync.box.state import Box, init_box, open_box
-from sync.box.status import box_status
+from sync.box.status import box_status, clock_told
+from sync.box.wall_clock import read_time, set_clock
 from sync.clock import iso
 from sync.command_line import data_option, json_option, show, transfer_progress
 from sync.directory import Directory
@@ -201,6 +202,37 @@ def _tell_status(console: Console, facts: dict[str, Any], rules: list[str]) -> N
     for problem in [hub["last_error"], *facts["problems"]]:
         if problem is not None:
             console.print(Text(f"{problem['message']}\n{problem['advice']} [{problem['code']}]", "yellow"))
+
+
+@box.command("clock")
+@click.option("--set", "wish", metavar="TIME",
+              help="Set it, as 2026-11-25T18:00:00+08:00; without an offset: the site's own time.")
+@data_option
+@json_option
+def clock_(wish: str | None, data: Path, as_json: bool) -> None:
+    """Show the box's clock and what it is worth, or set it: for a box without a battery clock.
+
+    The hub's signed time sets one that is wrong by days; a teacher can set it on the box's page /clock. The
+    machine's own clock is set only where TEACHPOINT_SET_MACHINE_CLOCK=1 and the system allow it; elsewhere
+    the box keeps the difference by itself, until the machine is started again.
+
+    \b
+    Examples:
+      teachpoint box clock --data /var/lib/teachpoint
+      teachpoint box clock --set 2026-11-25T18:00 --data /var/lib/teachpoint
+
+    \b
+    Exit statuses: 0 done; 3 that is no time, or one that cannot be right (nothing is changed then).
+    """
+    opened = open_box(data)
+    if wish is not None:
+        at = read_time(wish, line.policy_of(opened.database).utc_offset_min)
+        set_clock(Journal(opened.database, opened.clock), at, "hand")
+    facts = clock_told(opened)
+    believed = "believed" if facts["believed"] else "not believed"
+    show({**facts, "iso": iso(facts["now"])}, as_json, lambda console: console.print(
+        f"{iso(facts['now'])} ({facts['quality']}: {believed})"
+        + ("; the machine's own clock is another" if facts["corrected"] else ""), markup=False))
 
 
 @box.command("renew")

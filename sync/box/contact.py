@@ -7,29 +7,26 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from sync.box.journal import CLOCK_QUALITY
+from sync.box.journal import Journal
 from sync.box.setting import drop_setting, read_setting, write_setting
+from sync.box.wall_clock import HUB_TIME, check_clock
 from sync.clock import Clock
 from sync.errors import TeachpointError
 
-#: Settings: when this box last believed a feed (its own clock); the hub's newest signed time; the last
-#: failure as JSON (code, facts, at), gone after the next success.
-LAST_CONTACT, HUB_TIME, LAST_ERROR = "last_contact", "hub_time", "last_error"
+#: Settings: when this box last believed a feed (its own clock); the last failure as JSON (code, facts, at),
+#: gone after the next success.
+LAST_CONTACT, LAST_ERROR = "last_contact", "last_error"
 #: Setting: when the next sync is due.
 NEXT_ATTEMPT = "next_attempt"
 #: A sync due within so many seconds is due "soon".
 SOON_S = 60
-#: A box's clock is called good while it is within this of the hub's signed time, in seconds: a timestamp is
-#: signed anew at least once a day.
-GOOD_WITHIN_S = 2 * 86400
 
 
-def note_hub_time(database: Database, clock: Clock, hub_time: int) -> None:
-    """A feed was believed now; the hub's signed time says what the own clock is worth."""
-    write_setting(database, LAST_CONTACT, str(int(clock.now())))
-    write_setting(database, HUB_TIME, str(hub_time))
-    good = abs(clock.now() - hub_time) <= GOOD_WITHIN_S
-    write_setting(database, CLOCK_QUALITY, "hub" if good else "wrong")
+def note_hub_time(journal: Journal, hub_time: int, *, old_news: bool) -> None:
+    """A feed was believed now; its signed time is kept, and looks after the box's clock (`check_clock`)."""
+    write_setting(journal.database, HUB_TIME, str(hub_time))
+    check_clock(journal, hub_time, old_news=old_news)
+    write_setting(journal.database, LAST_CONTACT, str(int(journal.clock.now())))
 
 
 def note_failure(database: Database, clock: Clock, error: TeachpointError) -> None:

@@ -16,10 +16,11 @@ import msgspec
 from sqlite_utils import Database
 
 from sync.box import contact
-from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
+from sync.box.journal import Journal
 from sync.box.problems import clear_problem, set_problem
 from sync.box.setting import read_setting, write_setting
 from sync.box.state import Box
+from sync.box.wall_clock import site_time
 from sync.canonical import canonical
 from sync.clock import Clock
 from sync.database import transaction
@@ -75,15 +76,6 @@ def take_policy(journal: Journal, desired: Desired) -> None:
 def policy_of(database: Database) -> Policy:
     """The policy taken over last."""
     return parse_policy(msgspec.json.decode(read_setting(database, POLICY, "{}")))
-
-
-def site_time(database: Database, clock: Clock) -> float | None:
-    """The box's clock; None where it can't be believed: nothing has checked it, the hub's signed time spoke
-    against it, or it has fallen far behind that time since (a dead battery)."""
-    now, hub_time = clock.now(), contact.hub_time(database)
-    if read_setting(database, CLOCK_QUALITY, UNKNOWN_QUALITY) in (UNKNOWN_QUALITY, "wrong"):
-        return None
-    return None if hub_time is not None and now < hub_time - contact.GOOD_WITHIN_S else now
 
 
 def month(database: Database, clock: Clock, policy: Policy) -> str:

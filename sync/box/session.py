@@ -240,7 +240,7 @@ class _Session:
         self._looked = self._box.clock.monotonic()
         if believed is None:
             return False
-        contact.note_hub_time(self._box.database, self._box.clock, believed.trusted.time)
+        contact.note_hub_time(self._journal, believed.trusted.time, old_news=self._transport.carrier)
         self._report.records_down += self._outbox.acknowledge(believed.acks)
         self._look_for_lost_history(believed)
         take_policy(self._journal, believed.desired)

@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from sync import pairing as pairing_file_format
 from sync.box.schema import MIGRATIONS
 from sync.box.setting import read_setting, write_setting
+from sync.box.wall_clock import recall
 from sync.canonical import canonical, sha256_hex
 from sync.clock import SYSTEM, Clock
 from sync.database import open_database, transaction
@@ -89,6 +90,7 @@ def open_box(data: Path, clock: Clock = SYSTEM) -> Box:
     database = _open_database(layout)
     # Without an id box.db was removed: its record numbers must not come again, so this is a new box.
     box_id = read_setting(database, BOX_ID) or _give_identity(database, pairing)
+    recall(database, clock)
     return Box(layout, pairing, box_id, database, Store(layout.library), clock)
 
 

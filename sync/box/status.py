@@ -7,15 +7,15 @@ import shutil
 from typing import Any
 
 from sync.box import contact
-from sync.box.journal import CLOCK_QUALITY, UNKNOWN_QUALITY, Journal
+from sync.box.journal import Journal
 from sync.box.line import line_status
 from sync.box.problems import facts_kept
 from sync.box.room import disk_budget, no_room
 from sync.box.scrub import scrubbed
-from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.box.sticks import stick_told
+from sync.box.wall_clock import quality, site_time
 from sync.durable import check_writable
 from sync.errors import TeachpointError, in_words, language
 from sync.reserve import FILES, reserve_files
@@ -53,13 +53,18 @@ def box_status(box: Box) -> dict[str, Any]:
         "scrub": scrubbed(database),
         "journal": {"last_seq": journal.last_seq(), "unacknowledged": journal.unacknowledged()},
         "uploads": {"waiting": waiting},
-        "clock": {"now": int(box.clock.now()),
-                  "quality": read_setting(database, CLOCK_QUALITY, UNKNOWN_QUALITY)},
+        "clock": clock_told(box),
         "stick": _stick(box),
         "problems": [{**_in_words(code, json.loads(facts)), "since": since} for code, facts, since in
                      database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")]
         + _found_problems(box),
     }
+
+
+def clock_told(box: Box) -> dict[str, Any]:
+    """The clock: its time, what it is worth, is it believed, does it differ from the machine's?"""
+    return {"now": int(box.clock.now()), "quality": quality(box.database),
+            "believed": site_time(box.database, box.clock) is not None, "corrected": bool(box.clock.kept())}
 
 
 def _stick(box: Box) -> dict[str, Any] | None:

@@ -288,7 +288,7 @@ def test_a_clock_that_is_wrong_by_decades_locks_nobody_out(paired: Stage, lesson
 
     with answering(stage):
         assert '"packages": 1' in wrong("box", "sync", "--once")
-        assert '"quality": "wrong"' in wrong("box", "status")
+        assert '"quality": "hub-time"' in wrong("box", "status")
         [published] = stage.hub("publish", str(lesson_at(lesson.parent / "第02课 再来", {"b.txt": b"b"})))
         stage.hub("assign", published["id"], "--to", stage.site)
         assert '"packages": 1' in wrong("box", "sync", "--once")

@@ -15,11 +15,12 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import uploads
+from edge import clock_page, uploads
 from edge.content import create_content_app
 from edge.search import SearchIndex, build_here
 from edge.state import ContentOrigin, EdgeState
 from edge.web import Classroom, create_app
+from sync.box.journal import Journal
 from sync.clock import ManualClock
 from sync.store import Store
 from tests.edge.shelf_rows import add_package, make_database, resource_id
@@ -42,6 +43,7 @@ class Room:
     lost: list[str] = field(default_factory=list)
     status_fails: Exception | None = None
     app: Flask = field(init=False)
+    journal: Journal = field(init=False)
     content: Flask = field(init=False)
 
     def client(self, language: str = "en") -> FlaskClient:
@@ -103,7 +105,9 @@ def make_room(data: Path) -> Room:
     room.app = create_app(state, ask_status=ask_status, journal=lambda: append)
     room.app.register_blueprint(file_bytes.blueprint(state, room.lost.append))
     outbox = make_outbox(data)
+    room.journal = outbox.journal
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
+    clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     room.content = create_content_app(state, room.lost.append)
     return room
 

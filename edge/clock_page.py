@@ -1,0 +1,91 @@
+"""`/clock`: setting the clock of a box that has none, from the device in the teacher's hand.
+
+Offered only while the box's own clock cannot be believed; a good clock is no pupil's business. A script
+takes the device's time; without one it is typed in, by the clock of the site.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Flask, Response, abort, g, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.origin import same_origin
+from edge.web import Classroom
+from kiosk_ui import pages
+from sync.box.journal import Journal
+from sync.box.line import policy_of
+from sync.box.wall_clock import read_time, set_clock, site_time
+from sync.clock import utc
+from sync.errors import Broken, NoRoom, Refused, TeachpointError
+from sync.logs import log
+
+#: Seconds since 1970, as a script gives them.
+_SECONDS = re.compile(r"\d{1,11}")
+
+
+def register(app: Flask, classroom: Classroom, secret: bytes, journal: Callable[[], Journal]) -> None:
+    """Add the page and its form to the classroom's app. `journal` opens the journal for a thread."""
+    app.register_blueprint(_Clock(classroom, secret, journal).blueprint())
+
+
+class _Clock:
+    def __init__(self, classroom: Classroom, secret: bytes, journal: Callable[[], Journal]) -> None:
+        self.classroom, self.secret, self.journal = classroom, secret, journal
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("clock", __name__)
+        routes.add_url_rule("/clock", "show", self.show)
+        routes.add_url_rule("/clock", "set", self.set, methods=["POST"])
+        return routes
+
+    def show(self) -> Response:
+        """What the box takes for the time, and the form where that may be wrong."""
+        return self.page()
+
+    def set(self) -> AnyResponse:
+        """Set the clock."""
+        if not same_origin(request) or not genuine(request, self.secret, request.form.get("token", "")):
+            abort(403)
+        journal = self.journal()
+        try:
+            if site_time(journal.database, journal.clock) is not None:
+                raise Refused("clock-believed")
+            set_clock(journal, self.wished(journal), "device")
+        except TeachpointError as error:
+            log("edge.clock").warning("clock-not-set", code=error.code)
+            return self.page(error)
+        log("edge.clock").info("clock-set", by="device")
+        self.classroom.facts.forget()
+        answer = redirect("/clock", 303)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def wished(self, journal: Journal) -> float:
+        """The time that the form gives. Raises Refused `clock-unreadable`."""
+        seconds, typed = request.form.get("seconds", "").strip(), request.form.get("time", "").strip()[:100]
+        if _SECONDS.fullmatch(seconds):
+            return float(seconds)
+        return read_time(typed, policy_of(journal.database).utc_offset_min)
+
+    def page(self, error: TeachpointError | None = None) -> Response:
+        """The page, with a token for this browser; nobody keeps it."""
+        cookie, journal = cookie_of(request), self.journal()
+        known = site_time(journal.database, journal.clock)
+        short = g.language.split("-")[0]
+        local = utc(journal.clock.now() + 60 * policy_of(journal.database).utc_offset_min)
+        values: dict[str, Any] = {
+            "believed": known is not None, "time": local.strftime("%Y-%m-%d %H:%M"),
+            "token": token_for(self.secret, cookie),
+            "error": error and {"message": error.message(short), "advice": error.advice(short)}}
+        body = pages.render("clock.html", g.language, **{**self.classroom.common("status"), **values})
+        response = Response(body.encode("utf-8", "replace"), mimetype="text/html")
+        if error is not None:
+            response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
+        response.headers["Cache-Control"] = "no-store"
+        keep_cookie(response, cookie, secure=request.is_secure)
+        return response
