@@ -16,7 +16,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from edge.answers import answer_errors
@@ -80,6 +80,8 @@ def _gauges(status: Status, clock: Clock) -> Iterator[Metric]:
             ("packages_complete", "Assigned packages that are whole.", packages.get("complete")),
             ("bytes_left", "Bytes of assigned packages still to come.", status.get("bytes_left")),
             ("disk_free_bytes", "Room left where the data lies.", disk.get("free")),
+            ("disk_budget_bytes", "Most that lessons may take on the disk.", disk.get("budget")),
+            ("clock_believed", "Is the clock taken for the time?", _part(status, "clock").get("believed")),
             ("disk_total_bytes", "Size of the disk where the data lies.", disk.get("total")),
             ("journal_last_seq", "Number of the last record of the journal.", journal.get("last_seq")),
             ("journal_unacknowledged", "Records the hub has not confirmed.", journal.get("unacknowledged")),
@@ -90,6 +92,13 @@ def _gauges(status: Status, clock: Clock) -> Iterator[Metric]:
         if isinstance(value, int | float):
             yield GaugeMetricFamily(f"teachpoint_{name}", meaning, value=value)
     yield from _line_gauges(_part(status, "line"))
+    lacking = [one.get("bytes", 0) for one in status.get("no_room") or ()]
+    yield GaugeMetricFamily("teachpoint_no_room_packages", "Packages that have no room.", value=len(lacking))
+    yield GaugeMetricFamily("teachpoint_no_room_bytes", "Bytes they lack.", value=sum(lacking))
+    if error := hub.get("last_error"):
+        failed = GaugeMetricFamily("teachpoint_last_error", "Why the last sync failed.", labels=["code"])
+        failed.add_metric([str(error.get("code"))], 1)
+        yield failed
     contact = hub.get("last_contact")
     if isinstance(contact, int | float):
         yield GaugeMetricFamily("teachpoint_last_contact_age_seconds",
@@ -107,6 +116,11 @@ def _line_gauges(line: Status) -> Iterator[Metric]:
         if isinstance(left.get(name), int | float):
             waiting.add_metric([name], left[name])
     yield waiting
+    carried = CounterMetricFamily("teachpoint_line_carried_bytes", "Bytes the line has carried, ever, both "
+                                  "directions.", labels=["class"])
+    for name, value in _part(line, "carried").items():
+        carried.add_metric([name], value)
+    yield carried
     for name, meaning, value in (
             ("rate_bytes_per_second", "Measured rate of lessons.", line.get("rate_bytes_per_s")),
             ("limit_bits_per_second", "What the policy allows now.", line.get("bits_per_s")),

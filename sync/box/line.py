@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ NEAR_CAP = 0.8
 #: What ssh, TCP and IP add to rsync's bytes, as a share: a cap holds for the line, not for rsync.
 OVERHEAD = 0.05
 
+#: What the line carries: records with acknowledgements and the feed; lessons; teachers' files.
+CLASSES = ("records", "lessons", "uploads")
+
 _FREE = Decision("open", None)
 
 
@@ -96,6 +100,11 @@ def decision(box: Box, unnoted_bytes: int = 0) -> Decision:
     policy = policy_of(box.database)
     used = used_bytes(box.database, month(box.database, box.clock, policy))
     return decide(policy, site_time(box.database, box.clock), used + unnoted_bytes)
+
+
+def carried(database: Database) -> dict[str, int]:
+    """Bytes that the line has carried, ever, by class, both directions together."""
+    return dict.fromkeys(CLASSES, 0) | dict(database.execute("SELECT class, bytes FROM carried").fetchall())
 
 
 def rate(database: Database) -> float | None:
@@ -146,7 +155,8 @@ def line_status(box: Box, lessons_left: int) -> dict[str, Any]:
         "left": {"records": _bytes_below(box.layout.outbox, "segments/*/*"), "lessons": left,
                  "uploads": uploads},
         "finish": finish(policy, now, used, left, measured) if left and measured else None,
-        "month": counted, "month_used_bytes": used, "next_attempt": contact.next_attempt(database),
+        "carried": carried(database), "month": counted, "month_used_bytes": used,
+        "next_attempt": contact.next_attempt(database),
         "utc_offset_min": policy.utc_offset_min}
 
 
@@ -170,6 +180,8 @@ class Line:
         self._free = anyway or transport.carrier
         self._total = Moved()   # by calls that ended, and what was seen to move in those cut off
         self._noted = Moved()   # what of that is in box.db
+        self._by_class = Counter[str]()        # as _total
+        self._by_class_noted = Counter[str]()  # as _noted
 
     def decision(self) -> Decision:
         """What may move now."""
@@ -193,7 +205,8 @@ class Line:
         if not self._transport.carrier:
             bits = began_with.bits_per_s
             self._transport.limit(None if bits is None else bits / 8 / (1 + OVERHEAD))
-        before, began = self._total, clock.monotonic()
+        kind = "records" if not bulk else "uploads" if up else "lessons"
+        before, of_kind, began = self._total, self._by_class[kind], clock.monotonic()
         looked = measured = began
         done = measured_bytes = 0
 
@@ -206,6 +219,7 @@ class Line:
                 return
             looked = now
             self._total = before + (Moved(0, done) if up else Moved(done, 0))
+            self._by_class[kind] = of_kind + done
             if now - measured >= MEASURED_LONG_S and not up:
                 self._measure(done - measured_bytes, now - measured, began_with)
                 measured, measured_bytes = now, done
@@ -221,9 +235,11 @@ class Line:
             return None
         finally:
             self._total = before + (Moved(0, done) if up else Moved(done, 0))
+            self._by_class[kind] = of_kind + done
             if bulk and not up:
                 self._measure(done - measured_bytes, clock.monotonic() - measured, began_with)
         self._total = before + moved
+        self._by_class[kind] = of_kind + self._bytes(moved)
         return moved
 
     def end(self, moved: Moved) -> None:
@@ -252,7 +268,11 @@ class Line:
                 "INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT (month) DO UPDATE SET "
                 "received_bytes = received_bytes + excluded.received_bytes, "
                 "sent_bytes = sent_bytes + excluded.sent_bytes", [counted, received, sent])
-        self._noted = total
+            for kind, carried_bytes in self._by_class.items():
+                fresh = carried_bytes - self._by_class_noted[kind]
+                database.execute("INSERT INTO carried VALUES (?, ?) ON CONFLICT (class) DO UPDATE SET "
+                                 "bytes = bytes + excluded.bytes", [kind, fresh])
+        self._noted, self._by_class_noted = total, self._by_class.copy()
 
     def _measure(self, content_bytes: int, seconds: float, began_with: Decision) -> None:
         if seconds < MEASURE_S or content_bytes < MEASURE_BYTES or self._transport.carrier:

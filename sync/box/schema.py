@@ -147,3 +147,9 @@ def m005_the_line(db: Database) -> None:
     db.execute("ALTER TABLE assigned ADD COLUMN now INTEGER NOT NULL DEFAULT 0")
     db.execute("CREATE TABLE usage (month TEXT PRIMARY KEY, received_bytes INTEGER NOT NULL, "
                "sent_bytes INTEGER NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m006_carried(db: Database) -> None:
+    """What the line has carried, ever, by class (`sync.box.line.CLASSES`), both directions together."""
+    db.execute("CREATE TABLE carried (class TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID")

@@ -25,6 +25,7 @@ from sync.box import contact, seeds, trusted
 from sync.box.eviction import Eviction
 from sync.box.journal import Journal
 from sync.box.line import Line, take_policy
+from sync.box.line_told import tell_line
 from sync.box.outbox import Outbox
 from sync.box.problems import clear_problem, set_problem
 from sync.box.renew import forgotten, renew
@@ -209,6 +210,7 @@ class _Session:
         """Send the records that wait; the uploads that wait. A full disk stops no sync: what cannot be cut
         into a segment now waits in the journal."""
         try:
+            tell_line(self._box, self._journal, self._shelf)
             self._outbox.cut()
         except NoRoom as error:
             set_problem(self._journal, error)

@@ -282,6 +282,8 @@ def status_(name_of_site: str | None, data: Path, as_json: bool) -> None:
                 console.print(f"policy: {rule}", markup=False, soft_wrap=True)
             if one["line"]["opens"] is not None:
                 console.print(f"lessons wait until {iso(one['line']['opens'])} (records move)", markup=False)
+            if (told := one["line"]["told"]) is not None:
+                console.print(_line_words(told), markup=False, soft_wrap=True)
             for package in one["missing"]:
                 console.print(f"missing: {package['id']} version {package['version']}, "
                               f"up to {decimal(package['bytes'])}", markup=False, soft_wrap=True)
@@ -293,6 +295,15 @@ def status_(name_of_site: str | None, data: Path, as_json: bool) -> None:
                           markup=False, soft_wrap=True)
 
     show(found, as_json, people)
+
+
+def _line_words(told: dict[str, Any]) -> str:
+    """What the box said of its line, for a terminal."""
+    words = [f"{decimal(told['rate_bytes_per_s'])}/s" if told["rate_bytes_per_s"] else "not measured yet"]
+    words += [f"{decimal(told['left_bytes'])} left"] if told["left_bytes"] else []
+    words += [f"all there {iso(told['finish'])}"] if told["left_bytes"] and told["finish"] else []
+    words += [f"policy: {told['state']}"] if told["state"] else []
+    return f"line: {', '.join(words)} (told {iso(told['at'])})"
 
 
 def _delivered(name_of_site: str, file: Path, what: str, as_json: bool) -> None:

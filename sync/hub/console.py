@@ -15,9 +15,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from kiosk_ui import i18n, pages
 from sync.clock import Clock
 from sync.errors import in_words
+from sync.hub.scrub import scrubbed
 from sync.hub.settings import Hub, open_hub
 from sync.hub.status import hub_problems, hub_status
-from sync.policy import moment, policy_shown
+from sync.policy import Policy, moment, policy_shown
 from sync.version import VERSION
 
 LANGUAGE_COOKIE = "teachpoint-language"
@@ -127,8 +128,20 @@ def _site(one: dict[str, Any], names: dict[str, str], now: float, language: str)
         "missing": [{"name": names[lack["id"]], "bytes": lack["bytes"]} for lack in missing[:MOST_MISSING]],
         "policy": policy_shown(one["policy"]), "waits": moment(
             one["line"]["opens"], one["policy"]["utc_offset_min"], now) if one["line"]["opens"] else "",
+        "told": _line_shown(one, now),
         "missing_more": max(0, len(missing) - MOST_MISSING),
         "records": sum(int(box["last_seq"] or 0) for box in one["boxes"])}
+
+
+def _line_shown(one: dict[str, Any], now: float) -> dict[str, Any] | None:
+    """What the box said of its line: rate, what is left, when that will be there, why it waits."""
+    told, policy = one["line"]["told"], one["policy"]
+    if told is None:
+        return None
+    offset_min = policy["utc_offset_min"] if policy else Policy().utc_offset_min
+    return {"rate": told["rate_bytes_per_s"] or 0, "left": told["left_bytes"] or 0, "state": told["state"],
+            "finish": moment(told["finish"], offset_min, now) if told["left_bytes"] else "",
+            "ago": max(0.0, now - told["at"])}
 
 
 def _at_sites(hub: Hub, status: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -155,8 +168,25 @@ def _metrics(hub: Hub) -> bytes:
     assigned = Gauge("teachpoint_hub_site_packages_assigned", "Packages assigned to a site.", labels,
                      registry=registry)
     alarms = Gauge("teachpoint_hub_problems", "Problems that wait for a person.", labels, registry=registry)
+    told = {name: Gauge(f"teachpoint_hub_site_line_{name}", meaning, labels, registry=registry)
+            for name, meaning in (("rate_bytes_per_second", "The measured rate of lessons, as the box told."),
+                                  ("left_bytes", "Bytes of lessons left, as the box told."),
+                                  ("finish_time_seconds", "When they will be there (Unix time)."))}
+    state = Gauge("teachpoint_hub_site_line_state", "What the policy lets the line do, as the box told.",
+                  [*labels, "state"], registry=registry)
+    scrub = scrubbed(hub)
+    for name, meaning in (("rounds", "How often all objects were read again."),
+                          ("damaged", "Objects found damaged, ever.")):
+        Gauge(f"teachpoint_hub_scrub_{name}", meaning, registry=registry).set(scrub[name])
     for one in hub_status(hub):
         site = one["site"]
+        line = one["line"]["told"] or {}
+        for gauge, fact in (("rate_bytes_per_second", "rate_bytes_per_s"), ("left_bytes", "left_bytes"),
+                            ("finish_time_seconds", "finish")):
+            if line.get(fact) is not None:
+                told[gauge].labels(site).set(line[fact])
+        if line.get("state"):
+            state.labels(site, line["state"]).set(1)
         contact.labels(site).set(one["last_contact"] or 0)
         left.labels(site).set(one["bytes_left"])
         whole.labels(site).set(one["packages"]["complete"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from tuf.api.metadata import Metadata, Root
 
@@ -14,7 +14,7 @@ from sync.hub import keys, roots
 from sync.hub.feed import desired_packages, hub_time, site_policy
 from sync.hub.settings import Hub
 from sync.hub.sites import Site, get_site, list_sites
-from sync.policy import decide, facts
+from sync.policy import Policy, Why, decide, facts, finish
 
 #: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
 SILENT_AFTER_S = 4 * 86400
@@ -35,7 +35,10 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     no_room          `[{id, bytes}]` what the box has no room for, and the bytes it lacks of each
     policy           the policy of its line (`sync.policy.facts`), None where there are no limits
     line             `{state, opens}`: what that lets happen now by the hub's clock, when lessons may move
-                     again; of hours alone, since the box alone knows what it has used of its budget
+                     again; of hours alone, since the box alone knows what it has used of its budget. `told`:
+                     what the box said last, `{state, rate_bytes_per_s, left_bytes, finish, at}`, None where
+                     it said nothing; `finish` is by the box's clock, or foretold here if it had none; `at`:
+                     when that came in
     problems         `[{code, message, advice, facts, since}]`
 
     What a site has is what its box last heard of says: a box that was replaced says nothing any more.
@@ -74,7 +77,9 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
         "bytes": sum(_bytes(one) for one in assigned),
         "missing": [{"id": one.id, "version": one.version, "bytes": _bytes(one)} for one in missing],
         "bytes_left": sum(_bytes(one) for one in missing),
-        "policy": facts(policy), "line": {"state": now.why, "opens": now.opens},
+        "policy": facts(policy), "line": {
+            "state": now.why, "opens": now.opens,
+            "told": _line_told(hub, site.site, boxes[0]["box"], policy) if boxes else None},
         "no_room": no_room,
         "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard, no_room),
     }
@@ -123,6 +128,27 @@ def _no_room(hub: Hub, site: str, box: str) -> list[dict[str, Any]]:
     told = json.loads(row[0]).get("packages") if row else None
     return [{"id": str(one.get("id")), "bytes": one["bytes"]} for one in told if isinstance(one, dict)
             and isinstance(one.get("bytes"), int)] if isinstance(told, list) else []
+
+
+def _line_told(hub: Hub, site: str, box: str, policy: Policy) -> dict[str, Any] | None:
+    """What the box said last of its line (docs/format.md §6.3); what is not as it must be is left out."""
+    row = hub.database.execute(
+        "SELECT r.body, s.ingested FROM record r JOIN segment s ON s.site = r.site AND s.box = r.box "
+        "AND r.seq BETWEEN s.first_seq AND s.last_seq WHERE r.kind = 'line' AND r.site = ? AND r.box = ? "
+        "ORDER BY r.seq DESC LIMIT 1", [site, box]).fetchone()
+    if row is None:
+        return None
+    body = json.loads(row[0])
+    rate, left = _count(body.get("rate")), _count(body.get("left"))
+    ends: float | None = _count(body.get("finish"))
+    state = body.get("state") if body.get("state") in get_args(Why) else None
+    if ends is None and left and rate:
+        ends = finish(policy, row[1], 0, left, rate)
+    return {"state": state, "rate_bytes_per_s": rate, "left_bytes": left, "finish": ends, "at": row[1]}
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def _recorded_problems(hub: Hub, site: str) -> list[dict[str, Any]]:

@@ -39,6 +39,22 @@ def test_how_the_box_is_doing(programs: Programs) -> None:
     assert found["teachpoint_info[('site', 'dqs'), ('version', '9.9')]"] == 1
 
 
+def test_what_has_no_room_and_what_the_line_carried(programs: Programs) -> None:
+    programs.status["no_room"] = [{"id": "a", "bytes": 5}, {"id": "b", "bytes": 7}]
+    programs.status["disk"]["budget"] = 900
+    programs.status["clock"]["believed"] = False
+    programs.status["line"] = {"carried": {"records": 1, "lessons": 2, "uploads": 3}, "next_attempt": 9,
+                               "left": {"records": 4, "lessons": 5, "uploads": 6}, "state": "open"}
+    programs.status["hub"]["last_error"] = {"code": "link-broken", "message": "", "advice": ""}
+    found = scrape(programs)
+    for name, value in {
+            "no_room_packages": 2, "no_room_bytes": 12, "disk_budget_bytes": 900, "clock_believed": 0,
+            "line_next_attempt_time_seconds": 9, "last_error[('code', 'link-broken')]": 1,
+            "line_carried_bytes_total[('class', 'lessons')]": 2,
+            "line_left_bytes[('class', 'uploads')]": 6}.items():
+        assert found[f"teachpoint_{name}"] == value, name
+
+
 def test_a_failed_sync_and_an_old_clock(programs: Programs) -> None:
     programs.status["hub"]["last_error"] = {"code": "hub-unreachable", "message": "", "advice": ""}
     programs.status["hub"]["last_contact"] = 2_000_000_000.0

@@ -110,6 +110,8 @@ RECORDS: list[tuple[str, dict[str, Any]]] = [
     ("box-renewed", {"before": "0" * 16, "lost_first": 1, "lost_last": 3}),
     ("upload", {"sha256": "0" * 64, "size": 3, "name": "a.txt", "title": "甲", "creator": "老师"}),
     ("problem", {"code": "disk-full", "facts": {"path": "/x"}}),
+    ("line", {"rate": 30_000, "left": 5_000_000, "state": "open", "finish": 1_790_100_000}),
+    ("clock-set", {"before": 0, "after": 1_790_000_000, "by": "device"}),
     ("resource-opened", {"package": "ke-yi", "resource": "a" * 16}),
 ]
 
