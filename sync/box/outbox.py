@@ -5,7 +5,8 @@
 
 Promises
 * A file lies here whole and durable before the database tells of it, and is named to a carrier
-  (`pending`) only after that. So no number ever leaves this box with two contents.
+  (`pending`) only after that. So no number ever leaves this box with two contents. The database keeps a
+  segment's bytes too until it is acknowledged: `sweep` makes a file that was lost or has rotted again.
 * Nothing is removed before the hub has said that it has it, durably; and the database knows so
   before a file goes. What a crash leaves behind, `sweep` removes.
 * What was sent and is only not acknowledged yet is not sent at each sync, but again after
@@ -48,6 +49,7 @@ from sync.durable import (
 from sync.errors import Broken, NoRoom, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.layout import BoxLayout, object_path
+from sync.logs import log
 from sync.pairing import Pairing
 from sync.segment import (
     MOST_UPLOAD_BYTES,
@@ -134,8 +136,8 @@ class Outbox:
         write_file(self.segments / segment_name(number), data)
         with transaction(self.database):
             self.database.execute(
-                "INSERT INTO segment (number, first_seq, last_seq, sha256) VALUES (?, ?, ?, ?)",
-                [number, first, last, sha256_hex(data)])
+                "INSERT INTO segment (number, first_seq, last_seq, sha256, data) VALUES (?, ?, ?, ?, ?)",
+                [number, first, last, sha256_hex(data), data])
             self.database.execute(
                 "UPDATE journal SET segment = ? WHERE seq BETWEEN ? AND ? AND segment IS NULL",
                 [number, first, last])
@@ -294,7 +296,7 @@ class Outbox:
     def _take_in(self, ack: Ack, wanted: set[str]) -> int:
         execute = self.database.execute
         count = execute("DELETE FROM journal WHERE segment <= ?", [ack.segment]).rowcount
-        execute("UPDATE segment SET acknowledged = 1 WHERE number <= ? AND acknowledged = 0",
+        execute("UPDATE segment SET acknowledged = 1, data = NULL WHERE number <= ? AND acknowledged = 0",
                 [ack.segment])
         rows = execute("SELECT id, sha256 FROM upload WHERE acknowledged = 0 AND seq <= ?",
                        [ack.seq]).fetchall()
@@ -323,7 +325,7 @@ class Outbox:
     def sweep(self) -> int:
         """At start: remove what a crash left behind (unfinished writes, files that are acknowledged or
         that the database does not tell of); how many. What is missing or damaged though the hub does not
-        have it becomes the problem `outbox-damaged`. Other boxes' folders are let be.
+        have it is made again, or becomes the problem `outbox-damaged`. Other boxes' folders are let be.
 
         Raises NoRoom, Broken as `transaction`; Broken `outbox-busy`.
         """
@@ -366,11 +368,13 @@ class Outbox:
         return True
 
     def _damaged(self) -> str | None:
-        """The first file that the hub must get and that is not whole. Objects by their size only."""
+        """The first file that the hub must get, that is not whole and cannot be made again. Objects by their
+        size only."""
         for number, sha256 in self.database.execute(
-                "SELECT number, sha256 FROM segment WHERE acknowledged = 0 ORDER BY number"):
+                "SELECT number, sha256 FROM segment WHERE acknowledged = 0 ORDER BY number").fetchall():
             path = self.segments / segment_name(number)
-            if not path.is_file() or sha256_hex(path.read_bytes()) != sha256:
+            whole = path.is_file() and sha256_hex(path.read_bytes()) == sha256
+            if not whole and not self._remade(path, number):
                 return str(path.relative_to(self.folder))
         for sha256, size in self.database.execute(
                 "SELECT DISTINCT sha256, size FROM upload WHERE acknowledged = 0 ORDER BY seq"):
@@ -378,6 +382,19 @@ class Outbox:
             if not path.is_file() or path.stat().st_size != size:
                 return str(path.relative_to(self.folder))
         return None
+
+    def _remade(self, path: Path, number: int) -> bool:
+        """The file of a segment again, from the database; False where it does not have it, or has no room."""
+        (data,) = self.database.execute("SELECT data FROM segment WHERE number = ?", [number]).fetchone()
+        if data is None:  # cut by a version that did not keep it
+            return False
+        try:
+            make_folder(path.parent)
+            write_file(path, data)
+        except NoRoom:
+            return False
+        log("box.outbox").warning("segment-remade", number=number)
+        return True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

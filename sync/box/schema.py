@@ -153,3 +153,10 @@ def m005_the_line(db: Database) -> None:
 def m006_carried(db: Database) -> None:
     """What the line has carried, ever, by class (`sync.box.line.CLASSES`), both directions together."""
     db.execute("CREATE TABLE carried (class TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m007_segments_kept(db: Database) -> None:
+    """`data`: the segment's bytes until the hub has acknowledged it. The hub takes a number with one content
+    only, so a file that rots could not be made anew."""
+    db.execute("ALTER TABLE segment ADD COLUMN data BLOB")

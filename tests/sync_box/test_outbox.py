@@ -304,11 +304,26 @@ class TestSweep:
         assert outbox.sweep() == 0
         assert files(outbox) == [f"segments/{'e' * 16}/{segment_name(1)}"]
 
+    @pytest.mark.parametrize("rot", [lambda path: path.write_bytes(bytes(path.stat().st_size)), Path.unlink])
+    def test_a_segment_that_rots_before_the_hub_has_it_is_made_again(
+            self, outbox: Outbox, work: Path, rot: Callable[[Path], object]) -> None:
+        outbox.add_upload(work, name="a")
+        outbox.cut()
+        data = (outbox.folder / FIRST).read_bytes()
+        rot(outbox.folder / FIRST)
+        outbox.sweep()
+        assert (outbox.folder / FIRST).read_bytes() == data
+        assert problems(outbox) == []
+        outbox.acknowledge(ack_of(outbox, 1))
+        assert outbox.database.execute("SELECT data FROM segment").fetchall() == [(None,)]
+
     @pytest.mark.parametrize("victim", [FIRST, WORK_OBJECT])
     def test_what_is_lost_before_the_hub_has_it_is_told(
             self, outbox: Outbox, work: Path, victim: str) -> None:
+        """A segment of a version that did not keep its bytes in the database."""
         outbox.add_upload(work, name="a")
         outbox.cut()
+        outbox.database.execute("UPDATE segment SET data = NULL")
         data = (outbox.folder / victim).read_bytes()
         (outbox.folder / victim).write_bytes(data[:-1])
         outbox.sweep()
