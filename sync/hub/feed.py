@@ -14,7 +14,7 @@ Promises
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET
+from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
@@ -243,9 +244,21 @@ class _Writing:
                 numbers.targets = max(numbers.targets, version)
         data = self._there.get(TIMESTAMP_NAME)
         timestamp = _parsed(data)
-        if timestamp is not None:
+        if timestamp is not None and self._signed_by_us(data):  # a rotten one would set the hub's time
             numbers.timestamp = max(numbers.timestamp, timestamp.version)
             numbers.time = max(numbers.time, signed_time(data))
+
+    def _signed_by_us(self, data: bytes | None) -> bool:
+        """Does the feed key of today, or the one before, stand behind these bytes?"""
+        metadata = Metadata[Timestamp].from_bytes(data or b"")
+        for path in (keys.feed_key(self._hub.layout, self._site),
+                     keys.previous_feed_key(self._hub.layout, self._site)):
+            key = keys.signer(path).public_key if path.is_file() else None
+            if key is not None and key.keyid in metadata.signatures:
+                with suppress(UnverifiedSignatureError):
+                    key.verify_signature(metadata.signatures[key.keyid], metadata.signed_bytes)
+                    return True
+        return False
 
     def _signers(self, changing_over: bool) -> list[CryptoSigner]:
         """The feed key; while the newest root is not in the feed yet, the key before it as well."""
@@ -331,7 +344,7 @@ class _Writing:
         for name in [name for name in kept if name.endswith(".targets.json")]:
             targets = _parsed(files.get(name))
             if isinstance(targets, Targets):
-                kept |= {f"{file.hashes['sha256']}.{target}" for target, file in targets.targets.items()}
+                kept |= {f"{file.hashes.get('sha256')}.{target}" for target, file in targets.targets.items()}
         for name in names - kept:
             (self._folder / name).unlink(missing_ok=True)
         sweep_temporary(self._folder)
