@@ -138,11 +138,13 @@ class InboxKeeper(FileSystemEventHandler):
 
     def _run(self) -> None:
         hub = open_hub(self._data)
-        refreshed, began = SYSTEM.monotonic(), hub.clock.now()
+        refreshed, abandoned_before = SYSTEM.monotonic(), hub.clock.now()
         while not self._ending.is_set():
             self._heard.clear()
             try:
-                ingest(hub, abandoned_before=began)
+                ingest(hub, abandoned_before=abandoned_before)
+                # Only once: after a clock that was wrong is set back, running transfers are "before" it too.
+                abandoned_before = 0.0
                 if SYSTEM.monotonic() - refreshed > REFRESH_S:
                     refresh_feeds(hub)
                     refreshed = SYSTEM.monotonic()
