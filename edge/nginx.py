@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edge.bytes import ACCEL
 from sync import nginx
-from sync.durable import make_folder, write_file
+from sync.durable import make_folder, sweep_temporary, write_file
 from sync.errors import Broken, TeachpointError
 from sync.logs import log
 
@@ -232,6 +232,7 @@ class Front:
         `start`. Raises NoRoom, Broken as `durable`."""
         folder = self._data / FOLDER
         make_folder(folder, 0o700)
+        sweep_temporary(folder)
         if self._settings.user:  # workers pass through run/, and see nothing of what lies there
             uid = pwd.getpwnam(self._settings.user[0]).pw_uid
             (self._data / "run").chmod(0o711)

@@ -209,8 +209,9 @@ def _set_mode(folder: Path, mode: int) -> None:
             raise
 
 
-def sweep_temporary(folder: Path) -> int:
-    """Remove what unfinished writes left anywhere below `folder`, files and folders; how many.
+def sweep_temporary(folder: Path, *, deep: bool = True) -> int:
+    """Remove what unfinished writes left in `folder` (`deep`: anywhere below it), files and folders; how
+    many.
 
     Call it at start, while no other process of the same role writes.
     """
@@ -224,4 +225,6 @@ def sweep_temporary(folder: Path) -> int:
             if name.startswith(TEMPORARY_PREFIX):
                 (Path(directory) / name).unlink(missing_ok=True)
                 removed += 1
+        if not deep:
+            break
     return removed

@@ -180,10 +180,12 @@ class _Session:
         return Outbox(box.layout, box.database, self._journal, box.pairing, box.box_id, box.clock)
 
     def _sweep(self) -> None:
-        make_folder(self._box.layout.staging, 0o700)
-        make_folder(self._box.layout.feed, 0o700)
-        sweep_temporary(self._box.layout.staging)
-        sweep_temporary(self._box.layout.feed)
+        layout = self._box.layout
+        make_folder(layout.staging, 0o700)
+        make_folder(layout.feed, 0o700)
+        for folder in (layout.staging, layout.feed, layout.trusted, layout.run / "link"):
+            sweep_temporary(folder)
+        sweep_temporary(layout.run, deep=False)  # what lies deeper in it is the classroom server's
         self._box.store.sweep()
         self._outbox.sweep()
         keep_reserve(self._box.layout.data)

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sync import nginx
 from sync.certificates import hub_certificate, public_key, serial
 from sync.clock import SYSTEM
-from sync.durable import make_folder, write_file
+from sync.durable import make_folder, sweep_temporary, write_file
 from sync.errors import Broken, TeachpointError
 from sync.hub.keys import host_private
 from sync.hub.settings import Hub, open_hub
@@ -221,6 +221,7 @@ class Https:
         make_folder(folder, 0o700)
         folder.chmod(0o700)
         shutil.rmtree(folder / "body", ignore_errors=True)  # what killed workers left of segments
+        sweep_temporary(folder)
         host = host_private(hub.layout)
         write_file(folder / "hub.pem", hub_certificate(host).encode())
         key = host.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

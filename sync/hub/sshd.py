@@ -27,7 +27,7 @@ from pathlib import Path
 
 from sync import programs
 from sync.clock import SYSTEM
-from sync.durable import make_folder, write_file
+from sync.durable import make_folder, sweep_temporary, write_file
 from sync.errors import Broken, Refused, TeachpointError
 from sync.file_lock import exclusive
 from sync.hub.keys import host_key
@@ -182,7 +182,9 @@ def write_configuration(hub: Hub, listen: tuple[str, int]) -> Path:
         keys=_sshd_word(layout.ssh / "authorized_keys").replace("%", "%%"),
         user=hub.settings.ssh_user, root="forced-commands-only" if _as_root(hub) else "no")
     path = layout.ssh / "sshd_config"
-    write_file(path, os.fsencode(text), mode=0o600)
+    with exclusive(layout.ssh / "keys.lock", LOCK_PATIENCE_S):
+        sweep_temporary(layout.ssh)
+        write_file(path, os.fsencode(text), mode=0o600)
     return path
 
 

@@ -155,6 +155,18 @@ def test_a_forged_feed_changes_nothing(joined: Joined) -> None:
     assert box_status(joined.box)["hub"]["last_error"]["code"] == caught.value.code
 
 
+def test_what_a_killed_sync_was_writing_goes_and_what_others_write_stays(joined: Joined) -> None:
+    layout = joined.box.layout
+    left = [folder / f"{durable.TEMPORARY_PREFIX}0123" for folder in (
+        layout.staging, layout.feed, layout.trusted, layout.run, layout.run / "link")]
+    others = [layout.run / "nginx" / left[0].name, layout.run / "bodies" / left[0].name]
+    for path in [*left, *others]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    joined.sync()
+    assert [path for path in [*left, *others] if path.exists()] == others
+
+
 def test_only_one_sync_at_a_time(joined: Joined) -> None:
     with exclusive(joined.box.layout.run / "sync.lock"), pytest.raises(Broken) as caught:
         joined.sync()
