@@ -33,7 +33,7 @@ def open_database(path: Path, migrations: Migrations) -> Database:
     On a disk that has become read-only it is opened as it is (`FrozenDatabase`): reading goes on, and each
     `transaction` raises Broken `disk-failing`.
 
-    Raises Broken `database-newer` (written by a later version), `database-broken`.
+    Raises Broken `database-newer` (written by a later version), and as `transaction`.
     """
     if path.is_file() and not os.access(path, os.W_OK):
         return _open_frozen(path)
@@ -56,6 +56,7 @@ def open_database(path: Path, migrations: Migrations) -> Database:
                 if migrations.pending(database):
                     migrations.apply(database)
     except sqlite3.DatabaseError as error:
+        _raise_ours(str(path), error)
         raise Broken("database-broken", path=path, reason=error) from error
     return database
 
@@ -122,7 +123,7 @@ def transaction(database: Database) -> Iterator[Database]:
     except BaseException as error:
         database.conn.rollback()
         if isinstance(error, sqlite3.DatabaseError):
-            _raise_ours(database, error)
+            _raise_ours(_path(database), error)
         raise
 
 
@@ -131,10 +132,12 @@ def _path(database: Database) -> str:
     return str(database.conn.execute("SELECT file FROM pragma_database_list").fetchone()[0])
 
 
-def _raise_ours(database: Database, error: sqlite3.DatabaseError) -> None:
+def _raise_ours(path: str, error: sqlite3.DatabaseError) -> None:
     """Raise our own error for what the disk or another writer did; return if it is none of that."""
-    path = _path(database)
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary code
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for the index of the WAL, which the first one makes
+        raise NoRoom("disk-full", path=path) from error
+    match code & 0xFF:  # the low byte is the primary code
         case sqlite3.SQLITE_FULL:
             raise NoRoom("disk-full", path=path) from error
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:

@@ -9,6 +9,7 @@ from sqlite_utils.migrations import Migrations
 
 from sync.database import open_database, transaction
 from sync.errors import Broken, NoRoom
+from tests.small_disk import fill, small_ext4
 
 SCHEMA = Migrations("test-database")
 
@@ -70,3 +71,15 @@ def test_an_inner_transaction_is_a_savepoint(tmp_path: Path) -> None:
             database.execute("INSERT INTO fact (text) VALUES ('dropped')")
             raise ValueError("inner")
     assert count(database) == 1
+
+
+@pytest.mark.root
+def test_a_database_that_has_no_room_to_be_opened_is_not_called_broken(tmp_path: Path) -> None:
+    with small_ext4(tmp_path, 8) as disk:
+        open_database(disk / "a.db", SCHEMA).conn.close()
+        filler = fill(disk)
+        with pytest.raises(NoRoom) as caught:
+            open_database(disk / "a.db", SCHEMA)
+        assert caught.value.code == "disk-full"
+        filler.unlink()
+        assert count(open_database(disk / "a.db", SCHEMA)) == 0
