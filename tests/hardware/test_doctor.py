@@ -76,6 +76,30 @@ def test_a_hub_that_each_lost_packet_holds_back_is_told_and_a_box_is_not(tmp_pat
     assert "congestion control" not in problems(hub.data)
 
 
+def test_a_hub_whose_https_fails_is_told_why(tmp_path: Path) -> None:
+    hub = HubLayout(tmp_path)
+    hub.keys.mkdir(parents=True)
+    hub.settings.write_text("")
+    database = sqlite3.connect(hub.database)
+    database.execute("CREATE TABLE problem (site TEXT, code TEXT, facts TEXT, since REAL)")
+    assert problems(tmp_path) == {}
+    database.execute("INSERT INTO problem VALUES ('', 'https-failing', '{\"reason\": \"port in use\"}', 1)")
+    database.commit()
+    database.close()
+    [found] = [one.problem for one in doctor.examine(tmp_path, ManualClock(1_790_000_000)) if one.problem]
+    assert found.code == "https-failing" and "port in use" in found.message("zh")
+
+
+def test_a_hub_without_nginx_is_warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = HubLayout(tmp_path)
+    hub.keys.mkdir(parents=True)
+    hub.settings.write_text("")
+    sqlite3.connect(hub.database).close()
+    found = programs.find
+    monkeypatch.setattr(programs, "find", lambda name: None if name == "nginx" else found(name))
+    assert problems(tmp_path) == {"program nginx": "program-missing"}
+
+
 @pytest.mark.parametrize("now", [0.0, 2_300_000_000.0])
 def test_a_clock_that_was_never_set_is_told(tmp_path: Path, now: float) -> None:
     assert problems(tmp_path, ManualClock(now)) == {"clock": "clock-wrong"}
