@@ -61,6 +61,10 @@ def opened(stage: Stage) -> list[str]:
                   if kind == "resource-opened")
 
 
+#: No backup holds them.
+SOCKETS = shutil.ignore_patterns("*.sock")
+
+
 def codes(problems: list[dict[str, Any]]) -> set[str]:
     return {one["code"] for one in problems}
 
@@ -71,7 +75,7 @@ def test_a_hub_restored_from_a_backup(paired: Stage) -> None:
     with serving(paired):
         settle(paired)
     backup = paired.place / "backup"
-    shutil.copytree(paired.hub_data, backup, symlinks=True)
+    shutil.copytree(paired.hub_data, backup, symlinks=True, ignore=SOCKETS)
     lesson(paired, 2)
     opening(paired.box_data, "lost")
     with serving(paired):
@@ -79,7 +83,7 @@ def test_a_hub_restored_from_a_backup(paired: Stage) -> None:
     was = paired.box("status")
     assert was["journal"]["unacknowledged"] == 0 and was["packages"]["complete"] == 2
     shutil.rmtree(paired.hub_data)
-    shutil.copytree(backup, paired.hub_data, symlinks=True)
+    shutil.copytree(backup, paired.hub_data, symlinks=True, ignore=SOCKETS)
     opening(paired.box_data, "after")
 
     with serving(paired):
@@ -104,7 +108,7 @@ def test_a_cloned_card_is_told_and_renewed(paired: Stage) -> None:
     with serving(paired):
         settle(paired)
         clone = paired.place / "clone"
-        shutil.copytree(paired.box_data, clone, symlinks=True)
+        shutil.copytree(paired.box_data, clone, symlinks=True, ignore=SOCKETS)
         opening(paired.box_data, "first")
         opening(clone, "clone")
         settle(paired)
@@ -130,11 +134,11 @@ def test_a_box_restored_from_a_backup_gives_no_number_twice(paired: Stage) -> No
     with serving(paired):
         settle(paired)
         backup = paired.place / "backup"
-        shutil.copytree(paired.box_data, backup, symlinks=True)
+        shutil.copytree(paired.box_data, backup, symlinks=True, ignore=SOCKETS)
         opening(paired.box_data, "newer")
         settle(paired)
         shutil.rmtree(paired.box_data)
-        shutil.copytree(backup, paired.box_data, symlinks=True)
+        shutil.copytree(backup, paired.box_data, symlinks=True, ignore=SOCKETS)
         opening(paired.box_data, "other")
         settle(paired)
         assert codes(paired.box("status")["problems"]) == {"ack-mismatch"}
