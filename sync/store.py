@@ -176,6 +176,11 @@ class Store:
         there = self.rotten.iterdir() if self.rotten.is_dir() else ()
         return [path.name for path in there if is_sha256(path.name) and not self.has(path.name)]
 
+    def forget_quarantined(self, sha256: str) -> None:
+        """Remove what was set aside as rotten and nobody needs."""
+        with disk_errors(self.rotten):
+            (self.rotten / self.path(sha256).name).unlink(missing_ok=True)
+
     def empty_quarantine(self) -> int:
         """Remove what was set aside as rotten: nobody reads it, and room is needed; how many files."""
         count = 0

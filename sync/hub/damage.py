@@ -55,6 +55,16 @@ def mend(hub: Hub) -> list[str]:
     return healed
 
 
+def mend_published(hub: Hub, package: str) -> None:
+    """A package was published: mend, if that can have brought anything back. A tree of thousands of lessons
+    is published without reading the manifests of all others each time. Raises as `mend`."""
+    known = [name for (name,) in hub.database.execute("SELECT sha256 FROM damage")]
+    told = hub.database.execute("SELECT json_extract(facts, '$.packages') FROM problem "
+                                "WHERE site = '' AND code = 'library-damaged'").fetchone()
+    if any(hub.store.has(name) for name in known) or (told and package in told[0].split(", ")):
+        mend(hub)
+
+
 def newest_versions(hub: Hub) -> list[tuple[str, str, str]]:
     """(id, manifest, source) of the newest version of each package: what boxes may be sent."""
     return hub.database.execute(
@@ -111,6 +121,9 @@ def _same(file: Path, sha256: str) -> bool:
 def _tell(hub: Hub, known: set[str], hurt: dict[str, set[str]]) -> None:
     """Forget what hurts nobody (any more), and keep the rest as a problem."""
     needed = set[str]().union(*hurt.values())
+    for name in known - needed:
+        if not hub.store.has(name):
+            hub.store.forget_quarantined(name)  # else it would be found and looked for again and again
     with transaction(hub.database):
         for name in known - needed:
             hub.database.execute("DELETE FROM damage WHERE sha256 = ?", [name])

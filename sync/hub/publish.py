@@ -25,7 +25,7 @@ from sync.clock import iso
 from sync.database import transaction
 from sync.errors import Refused, TeachpointError
 from sync.hub import packs
-from sync.hub.damage import mend
+from sync.hub.damage import mend_published
 from sync.hub.describe import PACKAGE_TOML, Described, describe
 from sync.hub.extract import Extractor
 from sync.hub.feed import write_feed
@@ -110,7 +110,7 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
                          position=described.position, **described.fields)
         warnings = [*content.warnings, *described.warnings, *noted]
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
-    mend(hub)  # what was damaged may have come back with these bytes
+    mend_published(hub, result.id)  # what was damaged may have come back with these bytes
     packs.make(hub, result.manifest)
     _tell_sites(hub, result.id, warnings)  # unchanged, too: the publish before may have been cut off here
     log("hub.publish").info("published" if result.changed else "unchanged", id=result.id,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sync.clock import ManualClock
 from sync.errors import Refused
-from sync.hub.damage import mend, note_damage
+from sync.hub.damage import note_damage
 from sync.hub.publish import publish
 from sync.hub.scrub import scrub_step, scrubbed
 from sync.hub.settings import Hub, init_hub, open_hub
@@ -111,6 +111,25 @@ def test_a_new_version_without_the_rotten_bytes_ends_it(hub: Hub, lesson: Path) 
     assert publish(hub, lesson).changed and told(hub) == []
 
 
+def test_publishing_others_does_not_read_all_manifests_for_what_is_damaged(
+        hub: Hub, lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = objects(hub, publish(hub, lesson).manifest)["课文.txt"]
+    whole = (lesson / "课文.txt").read_bytes()
+    (lesson / "课文.txt").write_text("另一课", "utf-8")
+    rot(hub, name)
+    scrub_step(hub, share=1.0)
+    looked: list[str] = []
+    monkeypatch.setattr("sync.hub.damage.newest_versions", lambda _hub: looked.append("all") or [])
+    (lesson.parent / "课二").mkdir()
+    (lesson.parent / "课二" / "a.txt").write_text("乙", "utf-8")
+    publish(hub, lesson.parent / "课二")
+    assert looked == [] and len(told(hub)) == 1
+    monkeypatch.undo()
+    (lesson.parent / "课二" / "b.txt").write_bytes(whole)
+    publish(hub, lesson.parent / "课二")
+    assert told(hub) == [], "other lessons hold the same bytes"
+
+
 def test_what_another_reader_put_into_quarantine_is_seen_too(hub: Hub, lesson: Path) -> None:
     published = publish(hub, lesson)
     name = objects(hub, published.manifest)["课文.txt"]
@@ -125,7 +144,7 @@ def test_what_nobody_needs_is_forgotten(hub: Hub) -> None:
     name = hub.store.add_bytes(b"old").sha256
     rot(hub, name)
     scrub_step(hub, share=1.0)
-    assert told(hub) == [] and note_damage(hub) == 1 and mend(hub) == []
+    assert told(hub) == [] and note_damage(hub) == 0 and hub.store.quarantined() == []
 
 
 def test_a_damaged_upload_is_told_by_its_site_and_name(hub: Hub) -> None:
