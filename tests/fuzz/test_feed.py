@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from hypothesis import strategies as st
 
+from sync import news
 from sync.box import trusted as beliefs
 from sync.box.state import init_box
 from sync.canonical import canonical, sha256_hex
@@ -55,13 +57,13 @@ def test_changed_bytes_are_never_believed_as_something_else(name: str, data: st.
 METADATA = [name for name in NAMES if len(name) < 60]
 
 
-@fuzz(300, name=st.sampled_from(METADATA), data=st.data())
+@fuzz(200, name=st.sampled_from(METADATA), data=st.data())
 def test_any_change_of_the_metadata_that_nobody_signed(name: str, data: st.DataObject) -> None:
     believed = look({**NEW, name: data.draw(json_of(json.loads(NEW[name])))})
     assert believed is None or believed.desired.packages == [a_package(2)]
 
 
-@fuzz(300, role=st.sampled_from(["timestamp", "snapshot", "targets", "root"]), data=st.data())
+@fuzz(200, role=st.sampled_from(["timestamp", "snapshot", "targets", "root"]), data=st.data())
 def test_any_change_that_the_right_key_has_signed(role: str, data: st.DataObject) -> None:
     """A hub gone mad signs nonsense, and all that hangs on it goes along: refused, or harmless."""
     feed = RepositorySimulator()
@@ -125,6 +127,21 @@ def test_any_mixture_of_two_feeds_is_one_of_them_or_nothing(data: st.DataObject)
         mixed[name] = data.draw(st.sampled_from(choices))
     believed = look(mixed)
     assert believed is None or believed.desired.packages in ([a_package(1)], [a_package(2)])
+
+
+NEWS = {"format": news.NEWS_FORMAT, "site": "dali",
+        "files": {name: data.decode() for name, data in NEW.items()}}
+
+
+@fuzz(150, data=st.data(), packed=st.booleans())
+def test_news_of_any_bytes_hold_a_feed_or_are_refused(data: st.DataObject, packed: bool) -> None:
+    """Who believes what it holds, believes the feed or nothing."""
+    plain = data.draw(json_of(NEWS))
+    whole = zstandard.ZstdCompressor().compress(plain)
+    with named_errors("feed-"):
+        files = news.parse(whole if packed else bitten(data.draw, whole), "dali")
+        believed = look(files)
+        assert believed is None or believed.desired.packages in ([a_package(1)], [a_package(2)])
 
 
 def test_a_damaged_file_of_beliefs_is_a_first_day(place: Path) -> None:

@@ -151,7 +151,7 @@ def test_any_records_of_a_bad_box_are_taken_in_or_refused_and_the_hub_goes_on(pl
     pristine.database.close()
     clock = ManualClock(1_790_000_000)
 
-    @fuzz(150, data=st.data())
+    @fuzz(100, data=st.data())
     def look(data: st.DataObject) -> None:
         content = forged_records(data.draw, pairing.journal.private, pairing.seal.recipient)
         shutil.rmtree(place / "hub", ignore_errors=True)
