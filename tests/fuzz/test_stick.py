@@ -96,7 +96,8 @@ def spoil(draw: Callable[[Any], Any], stick: Path, secret: Path) -> None:
 
 
 def _change(draw: Callable[[Any], Any], path: Path, secret: Path) -> None:
-    is_file = stat.S_ISREG(path.lstat().st_mode)
+    mode = path.lstat().st_mode
+    is_file, is_folder = stat.S_ISREG(mode), stat.S_ISDIR(mode)  # of a link itself, never what it leads to
     match draw(st.sampled_from((*CHANGES, *(("bytes",) * 6 if is_file else ())))):
         case "bytes":
             if path.stat().st_size < HUGE_BYTES:
@@ -108,12 +109,12 @@ def _change(draw: Callable[[Any], Any], path: Path, secret: Path) -> None:
         case "upper":
             name = path.name.upper() if path.name != path.name.upper() else path.name.lower()
             _copy(path, path.with_name(name))
-        case "locked":
+        case "locked" if is_file or is_folder:
             path.chmod(0)
-        case "many" if not is_file:
+        case "many" if is_folder:
             for number in range(300):
                 (path / f"{number:032}").touch()
-        case "deep" if not is_file:
+        case "deep" if is_folder:
             for number in range(60):
                 path = path / f"{number}"
                 path.mkdir()
