@@ -23,8 +23,10 @@ SOON_S = 60
 
 
 def note_hub_time(journal: Journal, hub_time: int, *, old_news: bool) -> None:
-    """A feed was believed now; its signed time is kept, and looks after the box's clock (`check_clock`)."""
-    write_setting(journal.database, HUB_TIME, str(hub_time))
+    """A feed was believed now; its signed time is kept, and looks after the box's clock (`check_clock`).
+    `old_news`: a stick brought it, which may have been filled before what is known."""
+    newest = max(hub_time, int(read_setting(journal.database, HUB_TIME, "0"))) if old_news else hub_time
+    write_setting(journal.database, HUB_TIME, str(newest))
     check_clock(journal, hub_time, old_news=old_news)
     write_setting(journal.database, LAST_CONTACT, str(int(journal.clock.now())))
 

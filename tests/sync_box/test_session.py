@@ -16,11 +16,15 @@ from hypothesis import strategies as st
 from sync import durable
 from sync.alike import LEAST_BYTES
 from sync.box import session
+from sync.box.session import sync_once
 from sync.box.status import box_status
 from sync.canonical import sha256_hex
+from sync.carrier import Carrier
+from sync.directory import Directory
 from sync.errors import Broken, NoRoom, Refused, TeachpointError, Unreachable
 from sync.file_lock import exclusive
-from tests.sync_box.shelf_stage import Joined, join, sync_cut_off
+from sync.hub.carry import carry
+from tests.sync_box.shelf_stage import SITE, Joined, join, sync_cut_off
 
 
 @pytest.fixture
@@ -165,6 +169,29 @@ def test_what_a_killed_sync_was_writing_goes_and_what_others_write_stays(joined:
         path.write_bytes(b"half")
     joined.sync()
     assert [path for path in [*left, *others] if path.exists()] == others
+
+
+def test_an_old_stick_to_a_box_whose_beliefs_have_rotted_says_nothing_of_lost_history(
+        joined: Joined, tmp_path: Path) -> None:
+    joined.lesson("课一", a="甲")
+    joined.sync()
+    joined.ingest()
+    (tmp_path / "stick").mkdir()
+    carry(joined.hub, [SITE], Carrier(tmp_path / "stick"))
+    for name in ("课二", "课三"):
+        joined.clock.advance(60)
+        joined.lesson(name, a=name)
+        joined.sync()
+        joined.ingest()
+        joined.sync()
+    before = joined.box.box_id, box_status(joined.box)["journal"]["last_seq"]
+    for _ in range(2):
+        beliefs = joined.box.layout.trusted / "feed.json"
+        beliefs.write_bytes(bytes(beliefs.stat().st_size))
+        sync_once(joined.box, Directory(tmp_path / "stick", SITE))
+        assert joined.box.box_id == before[0]
+        assert box_status(joined.box)["journal"]["last_seq"] >= before[1]
+    assert "hub-forgot" not in joined.problems()
 
 
 def test_only_one_sync_at_a_time(joined: Joined) -> None:
