@@ -9,8 +9,11 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 # Most end-to-end tests wait for other programs: more at once than there are processors.
 TESTS_AT_ONCE ?= 4
-# Kills of `make chaos`: about ten minutes.
+# `make chaos` ends after so many kills, or so many minutes (0: never). SEED repeats the choices of a run.
 KILLS ?= 600
+MINUTES ?= 10
+SEED ?= 0
+CHAOS_ARGS ?=
 # Seconds of `make fuzz`, in all.
 FUZZ_SECONDS ?= 600
 
@@ -32,7 +35,7 @@ fuzz: $(VENV)/.installed
 	TEACHPOINT_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz $(PYTEST_ARGS)
 
 chaos: $(VENV)/.installed $(VENV)/.test-tools
-	TEACHPOINT_KILLS=$(KILLS) $(BIN)/pytest -s -m chaos $(PYTEST_ARGS)
+	$(BIN)/python -m tests.e2e.chaos --kills $(KILLS) --minutes $(MINUTES) --seed $(SEED) $(CHAOS_ARGS)
 
 install: $(VENV)/.installed
 

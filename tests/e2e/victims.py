@@ -24,25 +24,55 @@ def _command(*wanted: str) -> Callable[[Words], bool]:
     return lambda words: any(tuple(words[at:at + len(wanted)]) == wanted for at in range(1, len(words)))
 
 
-#: What can be killed; an sshd session is found by its socket, because it hides its arguments.
+def _runs_module(name: str) -> Callable[[Words], bool]:
+    return lambda words: words[1:3] == ["-m", name]
+
+
+def _sshd(words: Words) -> bool:
+    return words[0].startswith("sshd:") and "[listener]" in words[0]
+
+
+#: What can be killed. An sshd session is found by its socket, because it hides its arguments; nginx, which
+#: hides whose it is, by its working directory.
 KINDS: dict[str, Callable[[Words], bool]] = {
     "hub serve": _command("hub", "serve"),
     "box serve": _command("box", "serve"),
     "hub publish": _command("hub", "publish"),
+    "hub assign": _command("hub", "assign"),
+    "hub carry": _command("hub", "carry"),
+    "hub ingest": _command("hub", "ingest"),
+    "hub fsck": _command("hub", "fsck"),
     "box sync": _command("box", "sync"),
+    "box fsck": _command("box", "fsck"),
+    "box indexing": _runs_module("edge.indexing"),
+    "hub readers": _runs_module("sync.hub.readers"),
     "rsync at the box": lambda words: _runs("rsync")(words) and "--server" not in words,
     "rsync at the hub": _runs("rsync", "--server"),
     "ssh": _runs("ssh"),
-    "nginx": lambda words: words[0].startswith("nginx: master"),
+    "sshd": _sshd,
 }
 SESSION = "sshd session"
+#: kind → (the data folder's name in a stage, how nginx calls itself).
+NGINX = {f"{side} nginx{more}": (f"{side}_data", f"nginx: {name} process")
+         for side in ("box", "hub") for more, name in (("", "master"), (" worker", "worker"))}
 
 
 def find(stage: Stage, kind: str) -> list[int]:
     """The processes of this kind that run now."""
     if kind == SESSION:
         return sorted(sessions(stage.ssh_port))
-    return sorted(pid for pid, words in stage.processes().items() if KINDS[kind](words))
+    found = stage.processes()
+    if kind in NGINX:
+        folder, name = NGINX[kind]
+        return sorted(pid for pid, words in found.items() if words[0].startswith(name)
+                      and _runs_in(pid) == str(getattr(stage, folder)))
+    return sorted(pid for pid, words in found.items() if KINDS[kind](words))
+
+
+def _runs_in(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    return ""
 
 
 def sessions(port: int) -> set[int]:
