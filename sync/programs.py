@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = N
                       _env=_environment(env), _timeout=timeout_s,
                       _out=on_line or out.take, _err=err.take, _tty_out=False, _tty_in=False,
                       _encoding="utf-8", _decode_errors="backslashreplace",
-                      _preexec_fn=lambda: _prepare(memory_bytes))
+                      _preexec_fn=partial(_prepare, os.getpid(), memory_bytes))
     if started is not None:
         started(process)
     status = 0
@@ -125,7 +126,7 @@ class Service:
             *arguments, _bg=True, _bg_exc=False, _tty_out=False, _tty_in=False, _out=take,
             _err=take, _env=_environment(env), _encoding="utf-8", _cwd=str(cwd) if cwd else None,
             _decode_errors="backslashreplace", _new_group=True, _pass_fds=set(pass_fds),
-            _preexec_fn=lambda: _prepare_service(pass_fds))
+            _preexec_fn=partial(_prepare_service, os.getpid(), pass_fds))
 
     @property
     def pid(self) -> int:
@@ -261,24 +262,29 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return found
 
 
-def _prepare(memory_bytes: int | None) -> None:
+def _prepare(parent: int, memory_bytes: int | None) -> None:
     """In the child, before the program starts."""
-    _die_with_parent()
+    _die_with_parent(parent)
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _prepare_service(pass_fds: Collection[int]) -> None:
+def _prepare_service(parent: int, pass_fds: Collection[int]) -> None:
     """In the child: Python's files are closed at exec unless they are told otherwise. Told here, no other
     child of ours inherits them."""
-    _die_with_parent()
+    _die_with_parent(parent)
     for number in pass_fds:
         os.set_inheritable(number, True)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
+    """Also where it dies before the program starts: our own handler would only take note of the signal, and
+    one that has died already sends none."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _signal(process: Any, number: int, *, group: bool = False) -> None:

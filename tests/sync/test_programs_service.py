@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from sync.programs import Service
 
@@ -50,3 +57,44 @@ def test_one_that_does_not_listen_is_killed_with_its_children() -> None:
         time.sleep(0.02)
     else:
         assert not Path(f"/proc/{child}").exists()
+
+
+#: A parent with our handler of SIGTERM that starts a service; the child is slow before or after it prepares.
+_PARENT = """
+import os, sys, time
+from pathlib import Path
+from sync import programs
+from sync.ending import Ending
+told, when = Path(sys.argv[1]), sys.argv[2]
+prepare = programs._prepare_service
+def slow(*given):
+    if when == "after":
+        prepare(*given)
+    told.write_text(str(os.getpid()))
+    time.sleep(1.0)
+    if when == "before":
+        prepare(*given)
+programs._prepare_service = slow
+with Ending():
+    programs.Service("sleep", "60")
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_parent_killed_while_it_starts_one_leaves_none(tmp_path: Path, when: str) -> None:
+    told = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(told), when])
+    end = time.monotonic() + 20
+    while not (told.exists() and told.read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    child = os.pidfd_open(int(told.read_text()))
+    try:
+        parent.kill()
+        parent.wait()
+        poll = select.poll()
+        poll.register(child, select.POLLIN)  # readable: it has ended
+        assert poll.poll(5000), "it goes on without its parent"
+    finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(child, signal.SIGKILL)
+        os.close(child)
