@@ -30,10 +30,10 @@ from edge.state import ContentOrigin, EdgeState
 from edge.web import create_app
 from edge.wsgi import CONTENT_THREADS, THREADS, WebServer, use_spool
 from sync import nginx
+from sync.box.https import Https
 from sync.box.journal import Journal
 from sync.box.loop import SyncLoop
 from sync.box.outbox import Outbox
-from sync.box.rsync_ssh import RsyncSsh
 from sync.box.scrub import scrub_box
 from sync.box.state import Box, open_box
 from sync.box.status import box_status
@@ -251,7 +251,7 @@ class BoxService:
         scrub = Scrub(lambda: scrub_box(self._data, notes.lost), "box.scrub")
         run("scrub", scrub.start, scrub.stop)
         if self._sync:
-            loop = SyncLoop(self._data, lambda box: RsyncSsh(box.pairing, box.layout.run, box.layout.library))
+            loop = SyncLoop(self._data, lambda box: Https(box.pairing, box.layout.run, box.layout.library))
             self._wakes.append(loop.wake)
             run("sync", loop.start, lambda: loop.stop(patience_s=3))
             alone = loop.alone

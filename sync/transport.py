@@ -1,6 +1,6 @@
 """The interface of a link between box and hub, and what a transfer reports. Used from the box's end.
 
-Implementations: `sync.directory.Directory` (a stick, a mirror, another box) and
+Implementations: `sync.directory.Directory` (a stick, a mirror, another box), `sync.box.https.Https` and
 `sync.box.rsync_ssh.RsyncSsh`. Whoever carries the tree needs no trust: nothing here is verified,
 all that arrives lies in folders where only verification lets it out.
 `tests/e2e/test_transport_contract.py` is held against each implementation.
@@ -18,12 +18,14 @@ from typing import Protocol
 class Wanted:
     """An object to fetch: its name and size; `compressible` says whether compressing it pays; `like` names
     an object that the box may have and that is probably similar: a transport may take from it what is the
-    same."""
+    same; `pack` names a manifest (which the box has) most of whose small texts are lacking, this one among
+    them: a transport may bring them all at once."""
 
     sha256: str
     size: int
     compressible: bool = False
     like: str = ""
+    pack: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,13 @@ class Transport(Protocol):
     `fetch_feed` and `push_outbox`, and what comes goes on coming meanwhile.
     """
 
-    name: str
     #: A stick or another folder: what it holds may be older than what is known, and that is no attack.
     carrier: bool
+
+    @property
+    def name(self) -> str:
+        """What carries: a word for reports."""
+        ...
 
     def limit(self, bytes_per_s: float | None) -> None:
         """From the next call on carry no more than that in each direction; None: as much as it can. What is

@@ -13,10 +13,10 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from sync.box import line
+from sync.box.https import Https
 from sync.box.journal import Journal
 from sync.box.renew import renew
 from sync.box.room import set_disk_budget
-from sync.box.rsync_ssh import RsyncSsh
 from sync.box.session import noted, sync_once
 from sync.box.shelf import Shelf
 from sync.box.state import Box, init_box, open_box
@@ -123,7 +123,7 @@ def sync(once: bool, stick: Path | None, anyway: bool, data: Path, as_json: bool
 def _link(opened: Box, stick: Path | None) -> Transport:
     if stick is not None:
         return Directory(stick, opened.pairing.site)
-    return RsyncSsh(opened.pairing, opened.layout.run, opened.layout.library)
+    return Https(opened.pairing, opened.layout.run, opened.layout.library)
 
 
 def _tell_sync(console: Console, facts: dict[str, Any]) -> None:

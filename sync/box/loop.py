@@ -9,12 +9,15 @@ While the policy of the line lets lessons wait, it asks every quarter of an hour
 
 from __future__ import annotations
 
+import contextlib
 import random
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from sync.box import contact, line
 from sync.box.session import sync_once
@@ -45,13 +48,24 @@ Knock = Callable[[Pairing], bool]
 
 
 def knock(pairing: Pairing) -> bool:
-    """Does anything answer at one of the hub's addresses?"""
-    for address in pairing.hub.addresses:
-        try:
-            with socket.create_connection((address, pairing.hub.ssh_port), KNOCK_TIMEOUT_S):
-                return True
-        except OSError:
-            continue
+    """Does anything answer at one of the hub's addresses and ports? All are asked at once."""
+    ports = [port for port in (pairing.hub.https_port, pairing.hub.ssh_port) if port]
+    with contextlib.ExitStack() as opened, selectors.DefaultSelector() as waiting:
+        for address in pairing.hub.addresses:
+            for port in ports:
+                with contextlib.suppress(OSError):
+                    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+                    door = opened.enter_context(socket.socket(*found[:3]))
+                    door.setblocking(False)
+                    door.connect_ex(found[4])
+                    waiting.register(door, selectors.EVENT_WRITE)
+        last = SYSTEM.monotonic() + KNOCK_TIMEOUT_S
+        while waiting.get_map() and (left_s := last - SYSTEM.monotonic()) > 0:
+            for key, _ in waiting.select(left_s):
+                door = cast(socket.socket, key.fileobj)
+                if not door.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    return True
+                waiting.unregister(door)
     return False
 
 

@@ -111,6 +111,10 @@ class RsyncSsh:
         self._bytes_per_s: float | None = None
         self._told = Moved()  # what the calls have reported of this link
 
+    def open(self) -> None:
+        """Open the link now. Raises as every method may."""
+        self._link.open()
+
     def limit(self, bytes_per_s: float | None) -> None:
         """As `Transport.limit`, in steps of 10 bytes."""
         self._bytes_per_s = bytes_per_s

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sync import plan as planning
-from sync.box import contact, seeds, trusted
+from sync.box import contact, downloads, seeds, trusted
 from sync.box.eviction import Eviction
 from sync.box.journal import Journal
 from sync.box.line import Line, take_policy
@@ -140,7 +140,7 @@ class _Session:
             raise
         self._close()
         self._report.seconds = self._box.clock.monotonic() - began
-        self._report.ok = True
+        self._report.ok, self._report.transport = True, self._transport.name
         contact.note_success(self._box.database)
         log("box.sync").info("synced", **self._report.as_json())
         return self._report
@@ -392,7 +392,7 @@ class _Session:
 
         staging = self._box.layout.staging
         # What came wrong as a difference, or not at all, is asked for whole.
-        wanted = [replace(one, like="") if one.sha256 in self._failed else one for one in objects]
+        wanted = [replace(one, like="", pack="") if one.sha256 in self._failed else one for one in objects]
         try:
             moved = self._line.carry(
                 lambda tell: self._transport.fetch_objects(wanted, staging, tell, come),
@@ -431,6 +431,7 @@ class _Session:
         """Drop partial bytes of what nothing needs any more, and what is whole by size but was wrong."""
         sizes = {wanted.sha256: wanted.size for unit in units for wanted in unit.lacks}
         seeds.forget(self._box.layout.staging, sizes)
+        downloads.forget(self._box.layout.staging, sizes)
         for name in list(staged):
             if name not in sizes or staged[name] > sizes[name]:
                 (self._box.layout.staging / name).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlite_utils import Database
 
-from sync import alike
+from sync import alike, pack
 from sync.box.journal import Journal
 from sync.box.problems import clear_problem, set_problem
 from sync.box.setting import read_setting, write_setting
@@ -58,6 +58,7 @@ class Shelf:
         self._lacking: dict[tuple[str, str], Lacking] = {}
         self._waiting: dict[str, tuple[Assigned, Manifest]] = {}
         self._alike: dict[str, str] = {}  # new object → the one of the version before
+        self._packed: dict[str, str] = {}  # object → the manifest with whose pack it had best come
 
     # -- what shall be --------------------------------------------------------------------------
 
@@ -104,6 +105,7 @@ class Shelf:
         self._lacking.clear()
         self._waiting.clear()
         self._alike.clear()
+        self._packed.clear()
         bad: Refused | None = None
         for one in self.assigned():
             row = self.database.execute("SELECT manifest, complete FROM package WHERE id = ?",
@@ -121,6 +123,7 @@ class Shelf:
 
     def _settle(self, one: Assigned, row: tuple[str, int] | None) -> None:
         manifest = self._manifest(one)
+        self._note_pack(one, manifest)
         shown = row[0] if row is not None else None
         if shown not in (None, one.manifest):
             self._alike |= alike.alike(self._pieces(one.id), manifest.resources)
@@ -200,12 +203,22 @@ class Shelf:
         for resource in resources:
             pays = compressible(resource.mediaType) or resource.bundle
             for file in resource.files:
-                found[file.sha256] = Wanted(file.sha256, file.size, pays, self._alike.get(file.sha256, ""))
+                found[file.sha256] = self._as_wanted(file.sha256, file.size, pays)
             for blob in (resource.thumbnail, resource.text):
                 if blob is not None:
-                    found[blob.sha256] = Wanted(blob.sha256, blob.size, compressible(blob.mediaType),
-                                                self._alike.get(blob.sha256, ""))
+                    found[blob.sha256] = self._as_wanted(blob.sha256, blob.size, compressible(blob.mediaType))
         return found
+
+    def _as_wanted(self, sha256: str, size: int, pays: bool) -> Wanted:
+        packed = self._packed.get(sha256, "")
+        return Wanted(sha256, size, pays, "" if packed else self._alike.get(sha256, ""), packed)
+
+    def _note_pack(self, one: Assigned, manifest: Manifest) -> None:
+        """Where most of what a pack holds is lacking, its objects had best come with it."""
+        held = pack.members(manifest)
+        lacking = {sha256: size for sha256, size in held.items() if not self.store.has(sha256)}
+        if len(lacking) >= pack.LEAST_MEMBERS and 2 * sum(lacking.values()) >= sum(held.values()):
+            self._packed |= dict.fromkeys(lacking, one.manifest)
 
     def _pieces(self, package: str) -> list[alike.Piece]:
         """The objects of the version that is shown."""

@@ -154,6 +154,7 @@ http {{
         location ~ "^/v1/objects/(([0-9a-f]{{2}})[0-9a-f]{{62}})\\z" {{
             limit_except GET {{ deny all; }}
             alias library/objects/$2/$1;
+            disable_symlinks on from=./library/objects;
             etag off;
         }}
         location ~ "^/v1/squeezed/(([0-9a-f]{{2}})[0-9a-f]{{62}})\\z" {{

@@ -81,7 +81,7 @@ def test_a_folder_at_the_hub_opens_at_the_box_and_what_happened_comes_back(
     assert (again["version"], again["new_bytes"], again["changed"]) == (1, 0, False)
     hub = stage.serve_hub()
     first = stage.sync()
-    assert first["ok"] and first["transport"] == "ssh" and first["left"] == 0 and first["packages"] == 1
+    assert first["ok"] and first["transport"] == "https" and first["left"] == 0 and first["packages"] == 1
     box = stage.serve_box("--no-mdns", "--no-sync")
     assert over_http(stage) == digests(FILES)
     [package] = ask(stage.url + "api/v1/packages")

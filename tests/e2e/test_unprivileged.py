@@ -80,7 +80,7 @@ def test_an_ordinary_user_runs_a_hub_and_a_box(stage: Stage, place: Path, user: 
     stage.publish(lesson)
     hub = stage.serve_hub()
     report = stage.sync()
-    assert report["ok"] and report["left"] == 0 and report["transport"] == "ssh"
+    assert report["ok"] and report["left"] == 0 and report["transport"] == "https"
     assert stage.sync()["received_bytes"] < 10_000
     box = stage.serve_box()
     items = {one["name"]: one for one in ask(stage.url + "api/v1/resources")["items"]}

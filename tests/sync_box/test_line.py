@@ -326,7 +326,7 @@ def test_a_person_is_told_and_may_do_it_anyway(
     joined = site.joined
     site.set_policy(NIGHTS)
     package = joined.lesson("课一", a="甲")
-    monkeypatch.setattr(commands, "RsyncSsh", lambda *_a: site.line())
+    monkeypatch.setattr(commands, "Https", lambda *_a: site.line())
     monkeypatch.setattr(commands, "open_box", lambda data: open_box(data, joined.clock))
     words = ["sync", "--once", "--data", str(joined.box.layout.data), "--json"]
     assert run(commands.box, words) == 3

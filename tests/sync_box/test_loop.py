@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ from sync.box.loop import (
     USED_S,
     Rhythm,
     SyncLoop,
+    knock,
 )
 from sync.errors import Broken, Unreachable
 from tests.sync_box.shelf_stage import join
@@ -94,3 +97,18 @@ def test_stopping_and_waking_do_not_wait(tmp_path: Path) -> None:
     loop.stop()
     assert not loop._thread.is_alive()
     assert joined.packages() == {package: (1, True)}
+
+
+def test_a_knock_is_answered_at_either_port_and_by_nobody_else() -> None:
+    """A hub whose HTTPS port is closed off is there all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        open_port, closed_port = there.getsockname()[1], closed.getsockname()[1]
+
+        def knocked(https: int, ssh: int) -> bool:
+            hub = SimpleNamespace(addresses=["127.0.0.1"], https_port=https, ssh_port=ssh)
+            return knock(SimpleNamespace(hub=hub))  # type: ignore[arg-type]
+
+        assert knocked(open_port, closed_port)
+        assert knocked(closed_port, open_port)
+        assert not knocked(closed_port, closed_port)

@@ -1,0 +1,76 @@
+"""How many bytes may be asked of the hub that have not come yet. A state machine: no I/O, no clock.
+
+The line carries other things than lessons: a page that a teacher looks up, a video call. What is asked for at
+once waits in a queue before the line's narrowest point, and all others wait behind it. So the window grows
+while a question is answered as quickly as on an idle line, and shrinks when answers take longer: LEDBAT
+(RFC 6817), with the window at the end that asks instead of the one that sends.
+
+With 2 Mbit/s and 600 ms a window of 150 KB fills the line; TARGET_SHARE lets another 37 KB queue up, which
+makes another's round trip 1.25 times as long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+#: The first window, the smallest and the largest, in bytes.
+FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 256 * 1024, 24 * 1024, 8 * 1024 * 1024
+#: How much longer than on an idle line an answer may take: a share of that, and at least so many seconds.
+TARGET_SHARE, LEAST_TARGET_S = 0.25, 0.025
+#: The window becomes larger or smaller by at most this share with each answer; while it has never been too
+#: large, by FIRST_GROWTH.
+GROWTH, SHRINKING, FIRST_GROWTH = 0.1, 0.3, 0.5
+#: The quickest of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
+FILTER = 3
+#: The idle line is the quickest answer of so many portions of so many seconds: routes change.
+PORTIONS, PORTION_S = 10, 60.0
+#: Pieces of a file that are asked for in one request: of this share of the window, within these limits.
+PIECE_SHARE = 8
+LEAST_PIECE_BYTES, MOST_PIECE_BYTES = 16 * 1024, 256 * 1024
+
+
+class Window:
+    """`size` in bytes; told of each answer."""
+
+    def __init__(self) -> None:
+        self.size = FIRST_BYTES
+        self._quickest: deque[tuple[float, float]] = deque(maxlen=PORTIONS)
+        self._last: deque[float] = deque(maxlen=FILTER)
+        self._first = True
+
+    @property
+    def idle_s(self) -> float:
+        """The round trip of the idle line, in seconds; 0.0 before the first answer."""
+        return min((quickest for _, quickest in self._quickest), default=0.0)
+
+    @property
+    def target_s(self) -> float:
+        """How much longer an answer may take, in seconds."""
+        return max(TARGET_SHARE * self.idle_s, LEAST_TARGET_S)
+
+    @property
+    def piece(self) -> int:
+        """How much to ask for in one request, in bytes: a power of two."""
+        wanted = min(max(self.size // PIECE_SHARE, LEAST_PIECE_BYTES), MOST_PIECE_BYTES)
+        return 1 << (wanted.bit_length() - 1)
+
+    def answered(self, took_s: float, now: float, *, used: bool) -> None:
+        """A question was answered after `took_s`; `now` in seconds of any steady clock. `used`: the window
+        was full meanwhile, so that it may be what limits."""
+        self._note(took_s, now)
+        self._last.append(took_s)
+        over = (min(self._last) - self.idle_s) / self.target_s - 1.0  # -1: no queue; 0: as long as it may be
+        if over > 0:
+            self._first = False
+            self.size = round(self.size * (1 - min(GROWTH * over, SHRINKING)))
+        elif used:
+            growth = FIRST_GROWTH if self._first and over < -0.5 else GROWTH
+            self.size = round(self.size * (1 - growth * over))
+        self.size = min(max(self.size, LEAST_BYTES), MOST_BYTES)
+
+    def _note(self, took_s: float, now: float) -> None:
+        if self._quickest and now - self._quickest[-1][0] < PORTION_S:
+            began, quickest = self._quickest[-1]
+            self._quickest[-1] = (began, min(quickest, took_s))
+        else:
+            self._quickest.append((now, took_s))
