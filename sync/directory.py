@@ -120,6 +120,9 @@ class Directory:
             progress(sent)
         return Moved(sent_bytes=sent, files=files)
 
+    def beside(self) -> None:
+        """None: there is only this one."""
+
     def close(self) -> Moved:
         """Let go of the folder; nothing was moved beside."""
         self._carrier.close()

@@ -583,6 +583,13 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was lost. What has arrived stays; the next sync goes on from there by itself."),
         "zh": ("与 {hub} 的连接中断：{reason}。", "没有丢失内容。已到达的部分会保留，下次同步自动从断点继续。"),
     },
+    "uploads-wait": {
+        "en": ("Uploads find no way to {hub}: {reason}.",
+               "Lessons and records are exchanged all the same, and nothing was lost. Let the hub's SSH port through "
+               "to it; the box tries again by itself."),
+        "zh": ("上传内容无法送达 {hub}：{reason}。",
+               "课程和记录照常同步，没有丢失内容。请放行中心端的 SSH 端口；盒子会自动重试。"),
+    },
     "hub-refuses": {
         "en": ("{hub} refuses what this box asked: {reason}.",
                "Nothing was changed. Bring box and hub to the same version of teachpoint, then try again."),

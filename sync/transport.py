@@ -117,6 +117,11 @@ class Transport(Protocol):
         """
         ...
 
+    def beside(self) -> Transport | None:
+        """Another link for uploads, to be used in another thread meanwhile and to be closed by the caller;
+        None where there is only this one."""
+        ...
+
     def close(self) -> Moved:
         """End the link; what it moved beside the calls above (handshakes), where that is known."""
         ...

@@ -27,7 +27,7 @@ from sync.layout import object_path
 from sync.logs import log
 from sync.pairing import Pairing
 from sync.staging import size_of, unfinished
-from sync.transport import Arrived, Moved, Progress, Wanted, segments_first, silent, unheard
+from sync.transport import Arrived, Moved, Progress, Transport, Wanted, segments_first, silent, unheard
 
 #: After the HTTPS port could not be reached while SSH could, it is not tried for so long, in seconds.
 AGAIN_AFTER_S = 600.0
@@ -123,6 +123,10 @@ class Https:
             sent = moved.sent_bytes
             moved += self._ssh.push_outbox(outbox, there, lambda done: progress(sent + done))
         return moved
+
+    def beside(self) -> Transport | None:
+        """As `Transport.beside`: an SSH link of its own."""
+        return None if self._only_ssh else RsyncSsh(self._pairing, self._run_folder / "up", self._library)
 
     def close(self) -> Moved:
         """End the link; what it carried beyond what the calls reported."""

@@ -180,6 +180,8 @@ class Line:
         self._free = anyway or transport.carrier
         self._total = Moved()   # by calls that ended, and what was seen to move in those cut off
         self._noted = Moved()   # what of that is in box.db
+        #: Bytes that uploads beside the calls have sent so far.
+        self.beside: Callable[[], int] = lambda: 0
         self._by_class = Counter[str]()        # as _total
         self._by_class_noted = Counter[str]()  # as _noted
 
@@ -187,8 +189,23 @@ class Line:
         """What may move now."""
         if self._free:
             return _FREE
-        self._note(self._total)
+        self._note(self._all)
         return decision(self._box)
+
+    @staticmethod
+    def bytes_per_s(now: Decision) -> float | None:
+        """The rate for a transport under a decision: a cap holds for the line, not for what rsync counts."""
+        return None if now.bits_per_s is None else now.bits_per_s / 8 / (1 + OVERHEAD)
+
+    def uploaded(self, moved: Moved) -> None:
+        """Uploads beside the calls have ended."""
+        self.beside = lambda: 0
+        self._total += moved
+        self._by_class["uploads"] += moved.sent_bytes
+
+    @property
+    def _all(self) -> Moved:
+        return self._total + Moved(sent_bytes=self.beside())
 
     def carry(self, call: Callable[[Progress], Moved], tell: Progress, *, up: bool = False,
               bulk: bool = True, at_once: bool = False) -> Moved | None:
@@ -203,8 +220,7 @@ class Line:
         if bulk and not began_with.lessons:
             return None
         if not self._transport.carrier:
-            bits = began_with.bits_per_s
-            self._transport.limit(None if bits is None else bits / 8 / (1 + OVERHEAD))
+            self._transport.limit(self.bytes_per_s(began_with))
         kind = "records" if not bulk else "uploads" if up else "lessons"
         before, of_kind, began = self._total, self._by_class[kind], clock.monotonic()
         looked = measured = began
@@ -225,7 +241,7 @@ class Line:
                 measured, measured_bytes = now, done
             if self._transport.carrier:
                 return
-            self._note(self._total, NOTE_BYTES)
+            self._note(self._all, NOTE_BYTES)
             if bulk and not at_once and not self._free and self._differs(began_with):
                 raise _Turned
 
@@ -251,7 +267,7 @@ class Line:
             log("box.line").warning("bytes-not-counted", code=error.code)
 
     def _differs(self, began_with: Decision) -> bool:
-        now = decision(self._box, self._bytes(self._total) - self._bytes(self._noted))
+        now = decision(self._box, self._bytes(self._all) - self._bytes(self._noted))
         return (now.lessons, now.bits_per_s) != (began_with.lessons, began_with.bits_per_s)
 
     def _note(self, total: Moved, least: int = 1) -> None:

@@ -165,6 +165,9 @@ class RsyncSsh:
                 self._judge(run, outbox, pushing=True)
         return moved
 
+    def beside(self) -> None:
+        """None: there is only this one."""
+
     def close(self) -> Moved:
         """End the link. What it carried beyond what the calls reported: handshakes, encryption, and all
         that calls moved which failed."""
