@@ -1,7 +1,7 @@
 """What a class may see, asked of box.db: read only, plain frozen data, nothing to query in a template.
 
 `Catalogue` belongs to one thread; `Shared` is what all catalogues of a process have in common: the
-packages of the newest generation, sorted as teachers expect (`edge.order`), read once for each
+packages of the newest generation, sorted as teachers expect (`sync.order`), read once for each
 generation. Everything about resources is asked of SQLite through an index, so that a page costs the
 same with a thousand and with a million of them (`tests/edge/test_catalogue_plans.py` holds that).
 """
@@ -18,9 +18,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edge.order import edition_key, grade_key, natural, subject_key, volume_key
 from sync.database import open_read_only, thawed
 from sync.errors import Broken
+from sync.order import edition_key, grade_key, subject_key, teaching_key, volume_key
 
 #: Most rows one call returns, whatever is asked: bounds the memory of a request.
 MOST_ROWS = 1000
@@ -485,8 +485,8 @@ class Catalogue:
 
 def teaching_order(package: PackageRow) -> tuple[Any, ...]:
     """The order of packages: grade, subject, edition, volume, position, name, id."""
-    return (grade_key(package.grade), subject_key(package.subject), edition_key(package.edition),
-            volume_key(package.volume), package.position, natural(package.name), package.id)
+    return (*teaching_key(package.grade, package.subject, package.edition, package.volume, package.position,
+                          package.name), package.id)
 
 
 _DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?")

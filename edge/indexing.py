@@ -29,7 +29,6 @@ from typing import Any
 import msgspec
 import tantivy
 
-from edge.order import grade_key, subject_key, volume_key
 from edge.terms import TERMS_VERSION, name_terms, pinyin_spelling, text_terms
 from sync.database import open_read_only
 from sync.durable import make_folder, write_file
@@ -37,6 +36,7 @@ from sync.errors import Broken, TeachpointError
 from sync.file_lock import HeldByAnother, exclusive
 from sync.layout import object_path
 from sync.logs import log
+from sync.order import grade_key, subject_key, volume_key
 
 #: Raise it with every change of the schema below; an index of another number is built anew.
 SCHEMA_VERSION = 1

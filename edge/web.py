@@ -19,12 +19,12 @@ from edge.catalogue import MenuRow, PackageRow, ResourceRow
 from edge.facts import BoxFacts, Status
 from edge.help_page import addresses_of, square
 from edge.opened import Append, OpenedNotes
-from edge.order import subject_key
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
 from edge.state import EXTENSION, EdgeState
 from edge.viewing import viewed
 from kiosk_ui import i18n, pages
+from sync.order import subject_key
 
 #: Rows of a list page; the rest is on further pages (60 KB a page).
 LESSONS_A_PAGE = 48

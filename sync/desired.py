@@ -61,6 +61,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     time: Count
     packages: Annotated[list[Assigned], Meta(max_length=MOST_PACKAGES)]
     policy: dict[str, Any] = {}
+    timetable: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

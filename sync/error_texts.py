@@ -76,6 +76,31 @@ TEXTS: dict[str, dict[str, Text]] = {
         "zh": ("中心端发来的本教学点同步规则被拒绝：{reason}。",
                "之前的规则继续有效，其他一切照常。请在中心端用 `teachpoint hub policy` 重新设置。"),
     },
+    "timetable-bad": {
+        "en": ("The timetable that the hub sent for this site is refused: {reason}.",
+               "The timetable before it stays, everything else goes on. Set it anew at the hub with "
+               "`teachpoint hub timetable`."),
+        "zh": ("中心端发来的本教学点课程表被拒绝：{reason}。",
+               "之前的课程表继续有效，其他一切照常。请在中心端用 `teachpoint hub timetable` 重新设置。"),
+    },
+    "timetable-row-bad": {
+        "en": ("Row {row} of the timetable can't be read: {text}.",
+               "Nothing was changed. Write weekday, period, grades and subject, for instance "
+               "\"mon,08:00-08:40,三年级;四年级,语文\"; a period ends after it begins."),
+        "zh": ("课程表第 {row} 行无法识别：{text}。",
+               "没有任何改动。请依次写星期、节次时间、年级、科目，例如“周一,08:00-08:40,三年级;四年级,语文”；"
+               "结束时间要晚于开始时间。"),
+    },
+    "timetable-file-bad": {
+        "en": ("This is no timetable: {reason}.",
+               "Nothing was changed. It is a CSV file, or a TOML file with [[period]] tables."),
+        "zh": ("这不是课程表文件：{reason}。", "没有任何改动。课程表是 CSV 文件，或含 [[period]] 表的 TOML 文件。"),
+    },
+    "timetable-too-long": {
+        "en": ("This timetable is too long.", "Nothing was changed. At most {most} periods a week, and 20 grades "
+               "in each."),
+        "zh": ("课程表太长。", "没有任何改动。每周最多 {most} 节，每节最多 20 个年级。"),
+    },
     "policy-hours": {
         "en": ("The policy of this site's line lets lessons and uploads wait until {until}.",
                "Records went, everything here goes on. The box goes on by itself then; "

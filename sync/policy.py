@@ -122,8 +122,8 @@ def parse_policy(value: Mapping[str, Any]) -> Policy:
 
 
 def as_plain(policy: Policy) -> dict[str, Any]:
-    """What `parse_policy` reads; `{}` where nothing is limited."""
-    if policy == Policy(utc_offset_min=policy.utc_offset_min):
+    """What `parse_policy` reads; `{}` where nothing is limited and the site's time is the usual one."""
+    if policy == NO_POLICY:
         return {}
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy))
     return {name: value for name, value in plain.items() if value is not None}
@@ -138,7 +138,7 @@ def decide(policy: Policy, now: float | None, used_bytes: int) -> Decision:
     if now is None:
         return _decide_unsure(policy, used_bytes)
     week = _week(policy)
-    _, why, rate = week[bisect.bisect_right(week, _minute(policy, now), key=lambda piece: piece[0]) - 1]
+    _, why, rate = week[bisect.bisect_right(week, week_minute(policy, now), key=lambda piece: piece[0]) - 1]
     month_ends = month_end(policy, now)
     over = _over(policy, used_bytes)
     if over is not None:
@@ -228,7 +228,7 @@ def _within(minute: int, spans: Iterable[Span]) -> bool:
     return any(start <= minute < end for start, end in spans)
 
 
-def _minute(policy: Policy, now: float) -> int:
+def week_minute(policy: Policy, now: float) -> int:
     """The minute of the site's week."""
     return int((now // 60 + policy.utc_offset_min + _EPOCH_DAY * DAY_MIN) % WEEK_MIN)
 
@@ -237,7 +237,7 @@ def _next(policy: Policy, now: float, fits: Callable[[tuple[int, str, int | None
           *, here: bool = False) -> float | None:
     """The first moment after `now` (`here`: or now) at which a piece of the week begins that `fits`."""
     week = _week(policy)
-    minute = _minute(policy, now)
+    minute = week_minute(policy, now)
     place = bisect.bisect_right(week, minute, key=lambda piece: piece[0]) - 1
     if here and fits(week[place]):
         return now
@@ -404,7 +404,7 @@ def day_ranges(days: Sequence[int]) -> list[tuple[int, int]]:
 
 def facts(policy: Policy) -> dict[str, Any] | None:
     """The policy for JSON and pages, times as rows; None where nothing is limited."""
-    if not as_plain(policy):
+    if policy == Policy(utc_offset_min=policy.utc_offset_min):
         return None
     return {"utc_offset_min": policy.utc_offset_min, "hours": _plain_rows(policy.hours),
             "caps": [{**row, "bits_per_s": cap.bits_per_s} for cap in policy.caps

@@ -26,7 +26,8 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
 
 #: Decide what is trusted and what comes next: code that opens no file and no socket.
 NO_IO = [path for path in ("sync/trust.py", "sync/plan.py", "sync/manifest.py", "sync/segment.py",
-                           "sync/desired.py", "sync/policy.py", "sync/canonical.py", "sync/errors.py")
+                           "sync/desired.py", "sync/policy.py", "sync/timetable.py", "sync/order.py",
+                           "sync/canonical.py", "sync/errors.py")
          if (TOP / path).exists()]
 IO_MODULES = {"socket", "subprocess", "sh", "shutil", "tempfile", "sqlite3", "sqlite_utils", "urllib",
               "http", "io", "sync.durable", "sync.programs", "sync.database", "sync.store"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console
@@ -21,6 +21,7 @@ from sync.box.session import noted, sync_once
 from sync.box.shelf import Shelf
 from sync.box.state import Box, init_box, open_box
 from sync.box.status import box_status, clock_told
+from sync.box.timetable import set_own_timetable, timetable_of, timetable_told
 from sync.box.wall_clock import read_time, set_clock
 from sync.clock import iso
 from sync.command_line import data_option, json_option, show, transfer_progress
@@ -30,6 +31,8 @@ from sync.file_lock import HeldByAnother, exclusive
 from sync.fsck import Version, advice, check_library
 from sync.policy import in_words
 from sync.reserve import keep_reserve
+from sync.timetable import MOST_FILE_BYTES, NO_TIMETABLE, read_file
+from sync.timetable import in_words as timetable_words
 from sync.transport import Transport
 
 #: How long `box renew` waits for a sync that is running, in seconds.
@@ -233,6 +236,38 @@ def clock_(wish: str | None, data: Path, as_json: bool) -> None:
     show({**facts, "iso": iso(facts["now"])}, as_json, lambda console: console.print(
         f"{iso(facts['now'])} ({facts['quality']}: {believed})"
         + ("; the machine's own clock is another" if facts["corrected"] else ""), markup=False))
+
+
+@box.command("timetable")
+@click.option("--from", "file", type=click.File("rb"), metavar="FILE",
+              help="Set it from this CSV file (weekday, period, grades, subject) or TOML file.")
+@click.option("--clear", is_flag=True, help="Take away what was set at this box: the hub's holds again.")
+@data_option
+@json_option
+def timetable_(file: BinaryIO | None, clear: bool, data: Path, as_json: bool) -> None:
+    """Show the timetable that this box goes by, or set one here: it goes before the hub's.
+
+    The box's page /timetable does the same.
+
+    \b
+    Examples:
+      teachpoint box timetable --data /var/lib/teachpoint
+      teachpoint box timetable --from week.csv --data /var/lib/teachpoint
+      teachpoint box timetable --clear --data /var/lib/teachpoint
+
+    \b
+    Exit statuses: 0 done; 2 a row can't be read (nothing is changed then).
+    """
+    opened = open_box(data)
+    if clear and file is not None:
+        raise click.UsageError("give --from or --clear")
+    if clear or file is not None:
+        wish = NO_TIMETABLE if file is None else read_file(file.read(MOST_FILE_BYTES + 1), file.name)
+        set_own_timetable(Journal(opened.database, opened.clock), wish)
+    timetable, source = timetable_of(opened.database)
+    lines = {"hub": ["set at the hub:"], "box": ["set at this box:"], "": ["no timetable"]}[source]
+    show(timetable_told(opened.database), as_json, lambda console: console.print(
+        "\n".join([*lines, *timetable_words(timetable)]), markup=False, soft_wrap=True))
 
 
 @box.command("renew")

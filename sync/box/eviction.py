@@ -4,8 +4,9 @@
     2. packages that are not assigned any more, the one opened longest ago first
     3. resources of assigned packages of lower priority than what needs the room, the least urgent first
 
-Never: the journal, the outbox, what is assigned with the same or a higher priority. Nothing goes in vain: if
-all that may go would not be enough, all of 2 and 3 stays.
+Never: the journal, the outbox, what is assigned with the same or a higher priority, what the timetable of the
+next days needs (`sync.box.timetable`). Nothing goes in vain: if all that may go would not be enough, all of 2
+and 3 stays.
 
 Order of each removal: the rows and the record that tells the hub in one transaction, then the objects. Cut
 off between the two, an object without a row is left, which is used again or goes with 1.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 from sync.box.shelf import Shelf
 from sync.box.state import Box
+from sync.box.timetable import needed
 from sync.logs import log
 from sync.plan import Room
 
@@ -36,7 +38,8 @@ class Eviction:
 
     def __init__(self, box: Box, shelf: Shelf, priority: int) -> None:
         self._box, self._shelf, self._priority = box, shelf, priority
-        self._fixed = shelf.waiting() | self._names(
+        self._needed = needed(box.database, box.clock).keys()
+        self._fixed = shelf.waiting() | self._of_needed() | self._names(
             "SELECT manifest FROM assigned UNION SELECT p.manifest FROM package p "
             "JOIN assigned a ON a.package = p.id") | self._names(
             "SELECT r.thumbnail FROM resource r JOIN assigned a ON a.package = r.package "
@@ -96,13 +99,19 @@ class Eviction:
                 "SELECT p.id FROM package p LEFT JOIN opened o ON o.package = p.id "
                 "WHERE p.id NOT IN (SELECT package FROM assigned) "
                 "ORDER BY coalesce(o.seq, 0), p.id").fetchall():
-            yield Candidate(package, "")
+            if package not in self._needed:
+                yield Candidate(package, "")
         for package, resource in self._box.database.execute(
                 "SELECT r.package, r.id FROM assigned a JOIN resource r ON r.package = a.package "
                 "LEFT JOIN opened o ON o.package = a.package WHERE a.priority < ? "
                 "ORDER BY a.priority, coalesce(o.seq, 0), a.package, r.size DESC, r.id",
                 [self._priority]).fetchall():
-            yield Candidate(package, resource)
+            if package not in self._needed:
+                yield Candidate(package, resource)
+
+    def _of_needed(self) -> set[str]:
+        """The objects of what the timetable needs."""
+        return {name for package in self._needed for name in self._objects(Candidate(package, ""))}
 
     def _enough(self, candidates: Iterable[Candidate], lacking: Room) -> bool:
         names = {name for one in candidates for name in self._objects(one)}

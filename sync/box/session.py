@@ -35,6 +35,7 @@ from sync.box.room import room_left, tell_no_room
 from sync.box.setting import read_setting
 from sync.box.shelf import Shelf
 from sync.box.state import BOX_ID, Box
+from sync.box.timetable import take_timetable
 from sync.box.uploading import Uploading
 from sync.canonical import is_sha256
 from sync.durable import disk_errors, make_folder, sweep_temporary
@@ -314,7 +315,8 @@ class _Session:
         if not self._transport.carrier or believed.trusted.time > known:
             self._look_for_lost_history(believed)
         take_policy(self._journal, believed.desired)
-        return self._shelf.assign(believed.desired)
+        timetable_changed = take_timetable(self._journal, believed.desired)
+        return self._shelf.assign(believed.desired) or timetable_changed
 
     def _look(self) -> None:
         """Called while objects come: send what records wait, ask the hub. Raises _OtherPlan."""

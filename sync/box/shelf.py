@@ -22,12 +22,13 @@ from sync import alike, pack
 from sync.box.journal import Journal
 from sync.box.problems import clear_problem, set_problem
 from sync.box.setting import read_setting, write_setting
+from sync.box.timetable import needed
 from sync.clock import SYSTEM, Clock
 from sync.database import transaction
 from sync.desired import Assigned, Desired
 from sync.errors import Refused
 from sync.manifest import MOST_MANIFEST_BYTES, Manifest, Resource, parse
-from sync.plan import AT_ONCE, Unit, compressible
+from sync.plan import AT_ONCE, NOT_DUE, Unit, compressible
 from sync.store import Store
 from sync.transport import Wanted
 
@@ -58,6 +59,7 @@ class Shelf:
         self._lacking: dict[tuple[str, str], Lacking] = {}
         self._waiting: dict[str, tuple[Assigned, Manifest]] = {}
         self._alike: dict[str, str] = {}  # new object → the one of the version before
+        self._due: dict[str, int] = {}  # package → seconds until the timetable needs it
         self._packed: dict[str, str] = {}  # object → the manifest with whose pack it had best come
 
     # -- what shall be --------------------------------------------------------------------------
@@ -120,6 +122,7 @@ class Shelf:
             set_problem(self.journal, bad)
         else:
             clear_problem(self.journal, "manifest-bad")
+        self._due = needed(self.database, self.clock) if self._lacking else {}
 
     def _settle(self, one: Assigned, row: tuple[str, int] | None) -> None:
         manifest = self._manifest(one)
@@ -257,7 +260,8 @@ class Shelf:
 
     def units(self) -> list[Unit]:
         """What is not whole, as units for a plan; valid after `settle`, kept up by `stored`."""
-        return [Unit(one.package, one.resource, one.priority, tuple(one.objects.values()))
+        return [Unit(one.package, one.resource, one.priority, tuple(one.objects.values()),
+                     self._due.get(one.package, NOT_DUE))
                 for one in self._lacking.values()]
 
     def stored(self, names: Iterable[str]) -> int:

@@ -15,6 +15,7 @@ from sync.box.scrub import scrubbed
 from sync.box.shelf import Shelf
 from sync.box.state import Box
 from sync.box.sticks import stick_told
+from sync.box.timetable import timetable_told
 from sync.box.wall_clock import quality, site_time
 from sync.durable import check_writable
 from sync.errors import TeachpointError, in_words, language
@@ -54,6 +55,7 @@ def box_status(box: Box) -> dict[str, Any]:
         "journal": {"last_seq": journal.last_seq(), "unacknowledged": journal.unacknowledged()},
         "uploads": {"waiting": waiting},
         "clock": clock_told(box),
+        "timetable": timetable_told(database),
         "stick": _stick(box),
         "problems": [{**_in_words(code, json.loads(facts)), "since": since} for code, facts, since in
                      database.execute("SELECT code, facts, since FROM problem ORDER BY since, code")]

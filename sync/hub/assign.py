@@ -1,4 +1,4 @@
-"""What an admin decides for a site: which packages it shall have, how urgently; the policy of its line."""
+"""What an admin decides for a site: which packages it shall have, how urgently; its line, its timetable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from sync.canonical import canonical
 from sync.database import transaction
 from sync.desired import MOST_PACKAGES
 from sync.errors import Misused, Refused
-from sync.hub.feed import site_policy, write_feed
+from sync.hub.feed import site_policy, site_timetable, write_feed
 from sync.hub.settings import Hub
 from sync.hub.sites import get_site
 from sync.policy import Policy, as_plain, parse_policy
+from sync.timetable import Timetable
+from sync.timetable import as_plain as timetable_plain
 
 #: Priorities: 9 is the most urgent, 0 whatever the line has left.
 PRIORITIES = range(10)
@@ -124,6 +126,24 @@ def set_policy(hub: Hub, site: str, policy: Policy) -> bool:
                                  [site, canonical(plain).decode(), hub.clock.now()])
         elif changed:
             hub.database.execute("DELETE FROM policy WHERE site = ?", [site])
+    write_feed(hub, site)
+    return changed
+
+
+def set_timetable(hub: Hub, site: str, timetable: Timetable) -> bool:
+    """Give the site a timetable (NO_TIMETABLE takes it away), then write its feed; True if that is news.
+
+    Raises Refused `site-unknown`; what `write_feed` raises (the timetable stands then, and the next write of
+    the feed tells of it).
+    """
+    get_site(hub, site)
+    with transaction(hub.database):
+        changed = timetable != site_timetable(hub, site)
+        if changed:
+            hub.database.execute("DELETE FROM timetable WHERE site = ?", [site])
+        if changed and timetable.periods:
+            hub.database.execute("INSERT INTO timetable VALUES (?, ?, ?)",
+                                 [site, canonical(timetable_plain(timetable)).decode(), hub.clock.now()])
     write_feed(hub, site)
     return changed
 

@@ -17,4 +17,5 @@ from sync.hub import (  # noqa: E402 - they register their commands on the group
     commands_publish,  # noqa: F401
     commands_serve,  # noqa: F401
     commands_sites,  # noqa: F401
+    commands_timetable,  # noqa: F401
 )

@@ -128,7 +128,7 @@ def _site(one: dict[str, Any], names: dict[str, str], now: float, language: str)
         "missing": [{"name": names[lack["id"]], "bytes": lack["bytes"]} for lack in missing[:MOST_MISSING]],
         "policy": policy_shown(one["policy"]), "waits": moment(
             one["line"]["opens"], one["policy"]["utc_offset_min"], now) if one["line"]["opens"] else "",
-        "told": _line_shown(one, now),
+        "told": _line_shown(one, now), "timetable": one["timetable"],
         "missing_more": max(0, len(missing) - MOST_MISSING),
         "records": sum(int(box["last_seq"] or 0) for box in one["boxes"])}
 

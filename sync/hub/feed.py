@@ -52,6 +52,8 @@ from sync.layout import HubLayout
 from sync.news import dump as dump_news
 from sync.news import parse as parse_news
 from sync.policy import Policy, as_plain, parse_policy
+from sync.timetable import Timetable, parse_timetable
+from sync.timetable import as_plain as timetable_plain
 from sync.trust import (
     FEED_FILE,
     MOST_TIME,
@@ -157,6 +159,12 @@ def site_policy(hub: Hub, site: str) -> Policy:
     """The policy of the site; NO_POLICY where none was set."""
     row = hub.database.execute("SELECT policy FROM policy WHERE site = ?", [site]).fetchone()
     return parse_policy(msgspec.json.decode(row[0]) if row else {})
+
+
+def site_timetable(hub: Hub, site: str) -> Timetable:
+    """The timetable of the site; NO_TIMETABLE where none was set."""
+    row = hub.database.execute("SELECT timetable FROM timetable WHERE site = ?", [site]).fetchone()
+    return parse_timetable(msgspec.json.decode(row[0]) if row else {})
 
 
 def current_acks(hub: Hub, site: str) -> Acks:
@@ -311,10 +319,12 @@ class _Writing:
     def _desired(self, current: Believed | None) -> bytes:
         packages = desired_packages(self._hub, self._site)
         policy = as_plain(site_policy(self._hub, self._site))
-        if current is not None and (current.desired.packages, current.desired.policy) == (packages, policy):
+        timetable = timetable_plain(site_timetable(self._hub, self._site)) or UNSET
+        if current is not None and (current.desired.packages, current.desired.policy,
+                                    current.desired.timetable) == (packages, policy, timetable):
             return dump(current.desired)
         return dump(Desired(format=DESIRED_FORMAT, site=self._site, time=self._numbers.time,
-                            packages=packages, policy=policy))
+                            packages=packages, policy=policy, timetable=timetable))
 
     def _ageing(self, data: bytes, life_s: int) -> bool:
         signed = _parsed(data)

@@ -5,6 +5,7 @@ extract      what `extract` found in a file, by its hash, so that each file is l
 site         the sites, with the public halves of their keys.
 assignment   package → site, with a priority; `now_version`: that version is to be fetched whatever the
              site's policy says.
+timetable    a site's timetable, as in its feed (docs/format.md §5.4); no row: none.
 policy       a site's policy, as in its feed (docs/format.md §5.3); no row: no limits.
 segment      the journal segments taken in, by (site, box, number).
 record       their records, by (site, box, seq): exactly once.
@@ -93,3 +94,9 @@ def m005_scrub(db: Database) -> None:
     db.execute("CREATE TABLE scrub (at TEXT NOT NULL, rounds INTEGER NOT NULL, damaged INTEGER NOT NULL)")
     db.execute("INSERT INTO scrub VALUES ('', 0, 0)")
     db.execute("CREATE TABLE damage (sha256 TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m006_timetable(db: Database) -> None:
+    db.execute("CREATE TABLE timetable (site TEXT PRIMARY KEY REFERENCES site(site), "
+               "timetable TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID")

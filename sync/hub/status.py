@@ -11,10 +11,11 @@ from sync.desired import Assigned
 from sync.error_texts import TEXTS
 from sync.errors import TeachpointError
 from sync.hub import keys, roots
-from sync.hub.feed import desired_packages, hub_time, site_policy
+from sync.hub.feed import desired_packages, hub_time, site_policy, site_timetable
 from sync.hub.settings import Hub
 from sync.hub.sites import Site, get_site, list_sites
 from sync.policy import Policy, Why, decide, facts, finish
+from sync.timetable import rows
 
 #: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
 SILENT_AFTER_S = 4 * 86400
@@ -33,6 +34,7 @@ def hub_status(hub: Hub, site: str | None = None) -> list[dict[str, Any]]:
     missing          `[{id, version, bytes}]` what that box does not have whole yet
     bytes_left       their bytes together: at most so much is still to be moved
     no_room          `[{id, bytes}]` what the box has no room for, and the bytes it lacks of each
+    timetable        its timetable as set here (`sync.timetable.rows`), empty where there is none
     policy           the policy of its line (`sync.policy.facts`), None where there are no limits
     line             `{state, opens}`: what that lets happen now by the hub's clock, when lessons may move
                      again; of hours alone, since the box alone knows what it has used of its budget. `told`:
@@ -80,6 +82,7 @@ def _status(hub: Hub, site: Site) -> dict[str, Any]:
         "policy": facts(policy), "line": {
             "state": now.why, "opens": now.opens,
             "told": _line_told(hub, site.site, boxes[0]["box"], policy) if boxes else None},
+        "timetable": rows(site_timetable(hub, site.site)),
         "no_room": no_room,
         "problems": _recorded_problems(hub, site.site) + _found_problems(hub, site, heard, no_room),
     }

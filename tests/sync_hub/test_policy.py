@@ -121,7 +121,7 @@ def test_the_hub_tells_the_policy_and_what_it_lets_happen_now(
     joined.clock.set_wall(1_795_579_200.0)  # 2026-11-25 12:00 at the site
     set_policy(joined.hub, SITE, Policy(hours=read_times("daily 18:00-06:00"), month_bytes=2 * 10**9))
     told = hub_status(joined.hub, SITE)[0]
-    assert told["line"] == {"state": "hours", "opens": 1_795_579_200.0 + 6 * 3600}
+    assert told["line"] == {"state": "hours", "opens": 1_795_579_200.0 + 6 * 3600, "told": None}
     client = create_console(joined.hub).test_client()
     for language, words in (("en", ["kept free until 18:00", "daily 18:00–06:00", "2 GB in a month"]),
                             ("zh-CN", ["18:00 之前线路留作他用", "每天 18:00–06:00", "每月最多 2 GB"])):

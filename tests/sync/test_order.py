@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.order import chinese_number, edition_key, grade_key, natural, subject_key, volume_key
+from sync.order import chinese_number, edition_key, grade_key, natural, subject_key, volume_key
 
 GRADES = ["托班", "小班", "中班", "大班", "学前", "小学", "一年级", "2年级", "三年级", "四年级", "五年级",
           "六年级", "初中", "七年级", "初二", "九年级", "高中", "高一", "高中二年级", "高三", "成人扫盲", ""]

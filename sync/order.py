@@ -101,6 +101,18 @@ def subject_key(subject: str) -> Key:
     return _SUBJECT_RANK.get(text, UNKNOWN), natural(text)
 
 
+def same_kind(key: Key) -> Key:
+    """What `grade_key` or `subject_key` give alike for all names of one thing: 三年级, 3年级, Grade 3."""
+    return key if key[0] == UNKNOWN else (key[0], ())
+
+
+def teaching_key(grade: str, subject: str, edition: str, volume: str, position: int,
+                 name: str) -> tuple[Key, Key, Key, Key, int, object]:
+    """The order of lessons."""
+    return (grade_key(grade), subject_key(subject), edition_key(edition), volume_key(volume), position,
+            natural(name))
+
+
 @lru_cache(maxsize=4096)
 def volume_key(volume: str) -> Key:
     """上册, (中册,) 下册, 全一册; then by number; none at all last."""
