@@ -49,7 +49,8 @@ binary: dist/teachpoint
 dist/teachpoint: $(VENV)/.installed build.spec teachpoint.py $(shell git ls-files edge sync kiosk_ui hardware)
 	$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build build.spec
 
-$(VENV)/.installed: requirements.lock pyproject.toml hardware/setup/install.sh hardware/setup/packages-run
+$(VENV)/.installed: requirements.lock pyproject.toml hardware/setup/install.sh hardware/setup/packages-run \
+		hardware/setup/browser/package-lock.json
 	hardware/setup/install.sh run $(VENV)
 
 $(VENV)/.demo-tools: $(VENV)/.installed hardware/setup/packages-demo

@@ -105,7 +105,8 @@ def send_object(path: Path, media_type: str, filename: str, etag: str, *, nginx:
     headers["ETag"] = f'"{etag}"'
     headers["Cache-Control"] = cache
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Accept-Ranges"] = "bytes"
+    if not nginx:  # it says so itself; said twice, pdf.js does not understand it and takes whole books
+        headers["Accept-Ranges"] = "bytes"
     if request.if_none_match.contains_weak(etag):
         response.status_code = 304
         return response

@@ -43,6 +43,9 @@ LANGUAGE_AGE_S = 365 * 86400
 #: How long a browser keeps what stands under `/static/` (its address changes with it), in seconds.
 STATIC_AGE_S = 365 * 86400
 
+#: The policy of what stands under `/static/`; it matters to workers and to SVG.
+STATIC_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'self'"
+
 LANGUAGE_COOKIE = "teachpoint-language"
 
 
@@ -357,6 +360,9 @@ def local_address(wish: str) -> str:
 def static_file(name: str) -> Response:
     """A style, a script, a picture of the pages."""
     response = send_from_directory(pages.STATIC, name, max_age=STATIC_AGE_S)
+    # A worker obeys the policy of its own answer, not that of the page: this one may load from here only,
+    # and make no code of what it reads.
+    response.headers["Content-Security-Policy"] = STATIC_POLICY
     if "v" in request.args:
         response.headers["Cache-Control"] = f"public, max-age={STATIC_AGE_S}, immutable"
     else:

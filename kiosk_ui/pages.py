@@ -46,8 +46,8 @@ def environment(language: str) -> Environment:
     templates.install_gettext_callables(  # type: ignore[attr-defined]  # added by the extension
         words.gettext, words.ngettext, newstyle=True)
     templates.globals.update(
-        language=language, static=static_address, lang_of=lambda text, declared="": lang_of(
-            text, declared, language))
+        language=language, static=static_address, has_static=has_static,
+        lang_of=lambda text, declared="": lang_of(text, declared, language))
     templates.filters.update(
         bytes=bytes_text, duration=duration_text, words=words_html, address_words=address_html,
         ago=lambda seconds: ago_text(words, seconds))
@@ -59,6 +59,12 @@ def static_address(name: str) -> str:
     """The address of a file of `static/`; it changes with the file, so browsers may keep it for ever."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
     return f"/static/{name}?v={digest[:10]}"
+
+
+@lru_cache(maxsize=64)
+def has_static(name: str) -> bool:
+    """Is this file of `static/` there? What others wrote comes at set-up, by hardware/setup/install.sh."""
+    return (STATIC / name).is_file()
 
 
 def lang_of(text: object, declared: str, page: str) -> Markup:

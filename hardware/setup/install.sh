@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# install.sh run|demo|test VENV: Debian packages that are missing, then (run) the virtual environment.
+# install.sh run|demo|test VENV: Debian packages that are missing, then (run) the virtual environment and what
+# browsers get from the box that others wrote (pdf.js), as hardware/setup/browser/package-lock.json names it.
 # Services that a package would start (nginx, sshd, avahi) are not started: teachpoint runs its own.
 set -euo pipefail
 part=$1 venv=$2
@@ -17,7 +18,7 @@ missing() {
         if [ "$package" = python3-venv ] && have_venv; then continue; fi
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || echo "$package"
     done
-    if [ "$part" = demo ] && ! command -v npm >/dev/null; then echo npm; fi
+    if [ "$part" = run ] && ! command -v npm >/dev/null; then echo npm; fi
 }
 
 install_debian() {
@@ -48,9 +49,23 @@ install_python() {
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 }
 
+# Below kiosk_ui/static/, so that pages, the executable and Python's package find it; never committed. Put there
+# whole or not at all: a box never serves half of it.
+install_browser() {
+    cd "$top"
+    local made="$venv/browser" shown="kiosk_ui/static/pdfjs"
+    mkdir -p "$made" && cp "$here/browser/"package*.json "$made/"
+    npm ci --prefix "$made" --ignore-scripts --no-audit --no-fund --loglevel error >&2
+    local from="$made/node_modules/pdfjs-dist"
+    rm -rf "$shown" "$made/pdfjs" && mkdir "$made/pdfjs"
+    cp -r "$from/LICENSE" "$from/legacy/build/pdf.min.js" "$from/legacy/build/pdf.worker.min.js" \
+        "$from/cmaps" "$from/standard_fonts" "$made/pdfjs/"
+    mv "$made/pdfjs" "$shown"
+}
+
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "Python 3.11 or newer is needed; this is $("$python" --version 2>&1)." >&2
     exit 1
 }
 install_debian "$(missing | tr '\n' ' ' | sed 's/ *$//')"
-if [ "$part" = run ]; then install_python; touch "$venv/.installed"; else touch "$venv/.$part-tools"; fi
+if [ "$part" = run ]; then install_python; install_browser; touch "$venv/.installed"; else touch "$venv/.$part-tools"; fi

@@ -191,22 +191,6 @@ def test_sound_picture_and_text_are_there(box: Stage, browser: Any) -> None:
     assert complaints(browser) == []
 
 
-def test_a_document_is_shown_or_opened_on_the_whole_screen(box: Stage, browser: Any) -> None:
-    """Headless Chromium draws no PDF; it must ask for the right bytes, and the button must lead there."""
-    go(browser, page_of(box, "教案"))
-    paper = find(browser, "object[type='application/pdf']")
-    address = paper.get_attribute("data").split("#")[0]
-    wait_for("its bytes", lambda: any(url.split("#")[0] == address and status in (200, 206)
-                                      for url, status in answers(browser)))
-    assert browser.execute_async_script(
-        "const done = arguments[1]; fetch(arguments[0]).then(r => r.text()).then(t => done(t.slice(0, 5)))",
-        address) == "%PDF-"
-    buttons = [a.get_attribute("href") for a in found(browser, "a.button.strong")]
-    assert buttons == [address]
-    assert "3" in find(browser, ".show-head .facts").text
-    assert complaints(browser) == []
-
-
 def test_a_book_is_read_chapter_by_chapter(box: Stage, browser: Any) -> None:
     go(browser, page_of(box, "课外读物"))
     assert find(inside(browser), "h1").text == "早晨"

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from edge.viewing import MOST_SHOWN_TEXT_BYTES
 from edge.web import LESSONS_A_PAGE, RESOURCES_A_PAGE, RESULTS_A_PAGE
 from kiosk_ui.i18n import LANGUAGES
+from kiosk_ui.pages import has_static
 from tests.edge.books import make_epub
 from tests.edge.classroom import Room, add_lessons, add_package, file_of, make_room, resource_id
 from tests.edge.page_html import Page, broken_rules, local
@@ -607,3 +608,19 @@ def test_each_state_of_the_line_has_its_words(room: Room, state: str, opens: int
     room.status["line"] |= {"state": state, "opens": opens, "finish": None}
     text = room.page("/")
     assert words in text and "not known yet" in text
+
+
+def test_a_document_is_drawn_by_scripts_of_the_box_that_make_no_code_of_it(room: Room) -> None:
+    """pdf.js 2.16 would evaluate what a hostile font says (CVE-2024-4367): not so told, and refused twice."""
+    assert has_static("pdfjs/pdf.min.js"), "run `make install`: it puts pdf.js below kiosk_ui/static/"
+    add_package(room.database, "pdf", "课", [{"name": "课文"}])
+    client = room.client()
+    page = client.get(f"/r/pdf/{resource_id('pdf', '课文')}")
+    assert 'data-paper="/files/pdf/%E8%AF%BE%E6%96%87.pdf"' in page.text
+    scripts = re.findall(r'(?:src|data-worker)="(/static/[^"]+)"', page.text)
+    assert [Path(urlsplit(one).path).name for one in scripts] == [
+        "keys.js", "pdf.worker.min.js", "pdf.min.js", "paper.js"]
+    for answer in (page, *(client.get(one) for one in scripts)):
+        assert answer.status_code == 200 and "'self'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe-eval" not in answer.headers["Content-Security-Policy"]
+    assert "isEvalSupported: false" in client.get(scripts[-1]).text
