@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request
 from werkzeug.datastructures import FileStorage
@@ -22,8 +23,12 @@ from edge.web import Classroom
 from kiosk_ui import pages
 from kiosk_ui.i18n import mark, translations
 from sync.box.outbox import Outbox
+from sync.durable import disk_errors
 from sync.errors import Broken, NoRoom, Refused, TeachpointError
 from sync.logs import log
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: Largest body of a form, in bytes: an hour of video. What is larger goes by the drop folder.
 MOST_BODY_BYTES = 2 * 1024**3
@@ -47,13 +52,36 @@ LICENCES = (
 
 
 class FormRequest(Request):
-    """A request whose files lie on the disk under a name, below the folder that `tempfile` uses."""
+    """A request whose files lie on the disk under a name, below the folder that `tempfile` uses.
+
+    Whoever asks first for its form takes the files in, to their last byte: that may raise NoRoom `disk-full`,
+    Broken `disk-failing`; nothing of them is left then.
+    """
 
     max_form_parts = MOST_PARTS
     max_form_memory_size = MOST_MEMORY_BYTES
 
+    def __init__(self, environ: WSGIEnvironment, *arguments: Any, **more: Any) -> None:
+        super().__init__(environ, *arguments, **more)
+        # More than those that come into `files`: what broke off in the middle does not.
+        self._opened: list[IO[bytes]] = []
+
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        return tempfile.NamedTemporaryFile(prefix="upload-")
+        file = tempfile.NamedTemporaryFile(prefix="upload-")  # noqa: SIM115 - closed with the request
+        self._opened.append(file)
+        return file
+
+    def _load_form_data(self) -> None:
+        try:
+            with disk_errors(Path(tempfile.gettempdir())):
+                super()._load_form_data()
+                for file in self._opened:
+                    file.flush()
+        except TeachpointError:
+            for file in self._opened:
+                with suppress(OSError):  # it would write the rest once more
+                    file.close()
+            raise
 
 
 def register(app: Flask, state: EdgeState, classroom: Classroom, secret: bytes,
@@ -86,29 +114,33 @@ class _Upload:
         """Take the file in."""
         if not same_origin(request):
             abort(403)
-        fields = {name: request.form.get(name, "").strip()[:MOST_CHARACTERS] for name in FIELDS}
-        if not genuine(request, self.secret, request.form.get("token", "")):
+        try:
+            form = request.form
+        except TeachpointError as error:
+            return self.refused(error, {})
+        fields = {name: form.get(name, "").strip()[:MOST_CHARACTERS] for name in FIELDS}
+        if not genuine(request, self.secret, form.get("token", "")):
             abort(403)
         if fields["license"] not in (value for value, _ in LICENCES):
             fields["license"] = ""
         try:
             seq = self.take(request.files.get("file"), fields)
         except TeachpointError as error:
-            log("edge.upload").warning("upload-refused", code=error.code, reason=str(error))
-            return self.page(fields=fields, error=error)
+            return self.refused(error, fields)
         self.state.wake()
         answer = redirect(f"/upload?sent={seq}", 303)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    def refused(self, error: TeachpointError, fields: dict[str, str]) -> Response:
+        """The form again, with what was typed and why nothing was taken in."""
+        log("edge.upload").warning("upload-refused", code=error.code, reason=str(error))
+        return self.page(fields=fields, error=error)
+
     def take(self, file: FileStorage | None, fields: dict[str, str]) -> int:
         """Into the outbox with it; the number of its record."""
         if file is None or not file.filename:
             raise Refused("upload-empty")
-        try:
-            file.stream.flush()
-        except OSError as error:
-            raise Broken("disk-failing", path=tempfile.gettempdir(), reason=error.strerror) from error
         return self.outbox().add_upload(Path(str(file.stream.name)), name=file.filename, **fields)
 
     def page(self, *, fields: dict[str, str] | None = None, taken: str | None = None,

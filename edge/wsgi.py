@@ -23,6 +23,9 @@ from waitress.server import MultiSocketServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error
 
+from sync.durable import disk_errors
+from sync.errors import NoRoom
+
 #: Threads that answer requests of the main origin. A page takes a millisecond or two and no thread ever
 #: waits for a player, so more threads would only take turns; some are left when a disk hangs.
 THREADS = 8
@@ -121,7 +124,13 @@ def _channel_class(spool: Path, most_body_bytes: int) -> type[HTTPChannel]:
 
         def received(self, data: bytes) -> int:
             was_finished = self.headers_finished
-            count: int = super().received(data)
+            try:
+                with disk_errors(spool):
+                    count: int = super().received(data)
+            except NoRoom:  # somebody else took the room while it came
+                self.error = NoRoomForBody(_NO_ROOM.format(size=_in_words(self.content_length)))
+                self.completed = True
+                return len(data)
             if isinstance(self.error, Error) and self.error.code == 413:
                 self.error = TooLarge(_TOO_LARGE.format(most=_in_words(most_body_bytes)))
             elif self.headers_finished and not was_finished and self.content_length > SMALL_BODY_BYTES and (
