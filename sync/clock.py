@@ -51,6 +51,14 @@ class Clock(Protocol):
         """What `keep_to` needs, also in another process; "" while the machine's own time is taken."""
         ...
 
+    def since_boot(self) -> float:
+        """Seconds since the machine was started, sleep included; no setting of a clock changes it."""
+        ...
+
+    def boot(self) -> str:
+        """Names the running boot; another after each start of the machine."""
+        ...
+
     def keep_to(self, kept: str) -> bool:
         """Go on by a correction that was kept; False (and nothing changed) where the machine was started
         since: nobody knows how long it was off."""
@@ -67,27 +75,27 @@ class _Corrected:
         """The machine's own wall time."""
         raise NotImplementedError
 
-    def _since_boot(self) -> float:
+    def since_boot(self) -> float:
         raise NotImplementedError
 
-    def _boot(self) -> str:
+    def boot(self) -> str:
         raise NotImplementedError
 
     def now(self) -> float:
-        return self.machine() if self._own is None else self._own + self._since_boot()
+        return self.machine() if self._own is None else self._own + self.since_boot()
 
     def correct(self, now: float) -> None:
-        self._own = now - self._since_boot()
+        self._own = now - self.since_boot()
 
     def follow_machine(self) -> None:
         self._own = None
 
     def kept(self) -> str:
-        return "" if self._own is None else f"{self._boot()} {self._own:.3f}"
+        return "" if self._own is None else f"{self.boot()} {self._own:.3f}"
 
     def keep_to(self, kept: str) -> bool:
         boot, _, own = kept.partition(" ")
-        if kept and boot != self._boot():
+        if kept and boot != self.boot():
             return False
         self._own = float(own) if own else None
         return True
@@ -113,10 +121,10 @@ class SystemClock(_Corrected):
                 return
         super().correct(now)
 
-    def _since_boot(self) -> float:
+    def since_boot(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def _boot(self) -> str:
+    def boot(self) -> str:
         try:
             return _BOOT_ID.read_text("ascii").strip()
         except OSError:  # without it a correction holds until this process ends
@@ -156,10 +164,10 @@ class ManualClock(_Corrected):
         """Start the machine again; its wall time is `now` then, and corrections are gone."""
         self._now, self._boots, self._own = now, self._boots + 1, None
 
-    def _since_boot(self) -> float:
+    def since_boot(self) -> float:
         return self._monotonic
 
-    def _boot(self) -> str:
+    def boot(self) -> str:
         return f"boot-{self._boots}"
 
 

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sync.clock import SYSTEM, Clock
@@ -135,6 +135,14 @@ def write_file(path: Path, data: bytes, mode: int = 0o644, mtime: int | None = N
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def write_if_changed(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """As `write_file`, but a file that holds these bytes already is let be: a full disk does no harm then."""
+    with suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    write_file(path, data, mode)
 
 
 def hold_room(path: Path, size: int) -> None:

@@ -8,8 +8,11 @@ itself writes to a pipe (signal.set_wakeup_fd), in whatever thread the signal ar
 from __future__ import annotations
 
 import os
+import select
 import signal
 from types import FrameType, TracebackType
+
+from sync.clock import SYSTEM
 
 #: The signals that end a service.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -21,6 +24,7 @@ class Ending:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        self._come = False
         os.set_blocking(self._write, False)
         self._before = {number: signal.signal(number, _noted) for number in ENDING}
         self._pipe_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -36,10 +40,17 @@ class Ending:
         os.close(self._read)
         os.close(self._write)
 
-    def wait(self) -> None:
-        """Return once one of them has come; at once where it came already."""
-        while os.read(self._read, 1)[0] not in ENDING:
-            pass  # another signal that somebody handles, such as SIGCHLD
+    def wait(self, most_s: float | None = None) -> bool:
+        """Return once one of them has come, at once where it came already; after `most_s` seconds at the
+        latest. Has one come?"""
+        last = SYSTEM.monotonic() + most_s if most_s is not None else None
+        while not self._come:
+            left_s = max(last - SYSTEM.monotonic(), 0.0) if last is not None else None
+            if not select.select([self._read], [], [], left_s)[0]:
+                return False
+            # Others come as well that somebody handles, such as SIGCHLD.
+            self._come = os.read(self._read, 1)[0] in ENDING
+        return True
 
 
 def _noted(_number: int, _frame: FrameType | None) -> None:

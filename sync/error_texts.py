@@ -620,6 +620,16 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Nothing was changed. Bring box and hub to the same version of teachpoint, then try again."),
         "zh": ("{hub} 拒绝了盒子的请求：{reason}。", "没有任何改动。请把盒子和中心端升级到同一版本后重试。"),
     },
+    "hub-full": {
+        "en": ("There is no room left on the hub's disk at {path}.",
+               "Nothing was lost, and boxes still get what is here; what they send and new lessons wait. Free some space: the hub goes on by itself."),
+        "zh": ("中心端的磁盘（{path}）已满。", "没有丢失内容，盒子仍可获取已有内容；盒子上传的内容和新课程需等待。请清理空间，之后中心端会自动继续。"),
+    },
+    "clock-jumped": {
+        "en": ("The hub's clock has jumped by {days} day(s).",
+               "Boxes are told the time that went before until the clock has kept the new one for {minutes} minutes. Set it right if it is wrong."),
+        "zh": ("中心端的时钟跳动了 {days} 天。", "在新时间保持 {minutes} 分钟之前，盒子仍按跳动前的时间运行。如果时间不对，请调整时钟。"),
+    },
     "hub-disk-full": {
         "en": ("There is no room left at {hub} for what this box sends.",
                "Nothing was lost: it waits here. Tell the hub school to free some space."),

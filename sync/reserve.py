@@ -1,4 +1,5 @@
 """Room that is kept for the database: files of known size beside it, given up one by one on a full disk.
+Both roles keep it.
 
 Why files and not free pages inside SQLite: a transaction first makes the WAL grow, and that is gone whenever
 the last process closes the database. Measured in docs/decisions/0005-room-for-the-journal.md. The files hold
@@ -67,6 +68,16 @@ def reserve_files(data: Path) -> int:
         return sum(1 for _ in (data / FOLDER).iterdir())
     except OSError:
         return 0
+
+
+def in_need(data: Path) -> bool:
+    """Is there less room than a write of the database asks for, or has some of the reserve been given up?"""
+    try:
+        free, files = _free(data)
+    except OSError:
+        return False
+    given_up = (data / FOLDER).is_dir() and reserve_files(data) < FILES
+    return free < LEAST_BYTES or files < LEAST_FILES or given_up
 
 
 def _free(folder: Path) -> tuple[int, int]:

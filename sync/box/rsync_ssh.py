@@ -63,7 +63,11 @@ ZSTD_LEVEL = 19
 PARTIAL_FOLDER = ".tmp-partial"
 
 #: Exit statuses (rsync(1)): some files could not be transferred; some had vanished.
-_PARTLY = (23, 24)
+_VANISHED = 24
+_PARTLY = (23, _VANISHED)
+_SOME_FILES = ("rsync error: some files", "rsync warning: some files")
+#: How often a feed is fetched that the hub replaces meanwhile.
+FEED_TRIES = 3
 #: The connection or the program at its other end went away.
 _LINK = (5, 10, 12, 30, 35, 255)
 
@@ -123,10 +127,15 @@ class RsyncSsh:
         """As `Transport.fetch_feed`: one rsync, under 3 KB both ways where nothing has changed."""
         with disk_errors(into):
             make_folder(into)
-        run = self._rsync(["--recursive", "--times", "--checksum", "--delete", "--compress",
-                           f"--max-size={MOST_FEED_FILE_BYTES}", self._module("feed"), _folder(into)])
-        self._judge(run, into)
-        return run.moved
+        moved = Moved()
+        for _ in range(FEED_TRIES):
+            run = self._rsync(["--recursive", "--times", "--checksum", "--delete", "--compress",
+                               f"--max-size={MOST_FEED_FILE_BYTES}", self._module("feed"), _folder(into)])
+            moved += run.moved
+            self._judge(run, into)
+            if run.status != _VANISHED:
+                break
+        return moved
 
     def fetch_objects(self, wanted: Sequence[Wanted], staging: Path,
                       progress: Progress = silent, arrived: Arrived = unheard) -> Moved:
@@ -269,7 +278,7 @@ class RsyncSsh:
             said = self._link.said() if not self._link.alive() else reason
             raise Unreachable("link-broken", hub=hub, reason=said)
         complaints = [line for line in run.complaints
-                      if not line.startswith("rsync error: some files") and not _ENDED.search(line)]
+                      if not line.startswith(_SOME_FILES) and not _ENDED.search(line)]
         if run.status not in _PARTLY or complaints:
             raise Broken("program-failed", program="rsync", status=run.status, output=reason)
 

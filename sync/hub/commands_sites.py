@@ -24,6 +24,7 @@ from sync.hub.feed import site_policy
 from sync.hub.settings import DEFAULT_HTTPS_PORT, DEFAULT_SSH_PORT, NO_HTTPS, init_hub, open_hub
 from sync.hub.status import hub_problems, hub_status
 from sync.policy import in_words
+from sync.reserve import keep_reserve
 
 
 @hub.command()
@@ -51,6 +52,7 @@ def init(data: Path, name: str, addresses: tuple[str, ...], ssh_port: int, https
     Exit statuses: 0 made; 3 there is one already, or a name or address is refused; 5 no room.
     """
     made = init_hub(data, name, addresses, ssh_port, https_port)
+    keep_reserve(data)
     facts = {"data": str(data), "name": made.settings.name, "addresses": made.settings.addresses,
              "ssh_port": made.settings.ssh_port, "ssh_user": made.settings.ssh_user,
              "https_port": made.settings.https_port,

@@ -47,6 +47,7 @@ from sync.durable import make_folder, move_into_place, sweep_temporary, temporar
 from sync.errors import Broken, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.hub import keys, roots
+from sync.hub.clock import believed_time, time_now
 from sync.hub.settings import Hub
 from sync.layout import HubLayout
 from sync.news import dump as dump_news
@@ -138,8 +139,8 @@ def _hold_site(hub: Hub, site: str) -> None:
 
 
 def hub_time(hub: Hub, site: str) -> int:
-    """The time to sign with: the hub's clock, but never before what was written to the site already."""
-    return _within(hub.clock.now(), _numbers(hub, site).time)
+    """The time to sign with: the hub's clock as it is believed, never before what the site was told."""
+    return _within(time_now(hub), _numbers(hub, site).time)
 
 
 def desired_packages(hub: Hub, site: str) -> list[Assigned]:
@@ -220,7 +221,7 @@ class _Writing:
 
     def run(self) -> bool:
         layout, site, numbers = self._hub.layout, self._site, self._numbers
-        numbers.time = _within(self._hub.clock.now(), numbers.time)
+        numbers.time = _within(believed_time(self._hub), numbers.time)
         root_bytes = roots.ensure_root(layout, site, numbers.time)
         root = Metadata[Root].from_bytes(root_bytes).signed
         # With the root key offline and the clock beyond the root's end, stay before that end: the

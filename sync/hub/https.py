@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sync import nginx
 from sync.certificates import hub_certificate, public_key, serial
 from sync.clock import SYSTEM
-from sync.durable import make_folder, sweep_temporary, write_file
+from sync.durable import disk_errors, make_folder, sweep_temporary, write_if_changed
 from sync.errors import Broken, TeachpointError
 from sync.hub.keys import host_private
 from sync.hub.settings import Hub, open_hub
@@ -213,7 +213,8 @@ class Https:
         self._thread = threading.Thread(target=self._run, name="https", daemon=True)
 
     def start(self) -> None:
-        """Write all its files, and begin; it may take a moment until it answers.
+        """Write all its files, and begin; it may take a moment until it answers. May be called again after it
+        has raised.
 
         Raises Broken `key-missing`, `disk-failing`; NoRoom `disk-full`.
         """
@@ -224,13 +225,14 @@ class Https:
         shutil.rmtree(folder / "body", ignore_errors=True)  # what killed workers left of segments
         sweep_temporary(folder)
         host = host_private(hub.layout)
-        write_file(folder / "hub.pem", hub_certificate(host).encode())
+        write_if_changed(folder / "hub.pem", hub_certificate(host).encode())
         key = host.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_file(folder / "key.pem", key, 0o600)  # OpenSSL does not read OpenSSH's form
-        write_file(folder / "nginx.conf", configuration(_settings(self._listen)).encode())
+        write_if_changed(folder / "key.pem", key, 0o600)  # OpenSSL does not read OpenSSH's form
+        write_if_changed(folder / "nginx.conf", configuration(_settings(self._listen)).encode())
         self._sites = _valid_sites(hub)
         self._write_map()
-        self._socket = _bound(folder / CONTACT_SOCKET)
+        with disk_errors(folder):
+            self._socket = _bound(folder / CONTACT_SOCKET)
         self._socket.settimeout(LOOK_S)
         self._hub = hub
         self._thread.start()
@@ -281,7 +283,7 @@ class Https:
         self._nginx.reload(cut=bool(gone))
 
     def _write_map(self) -> None:
-        write_file(self._data / FOLDER / "sites.map", site_map(self._sites).encode(), 0o600)
+        write_if_changed(self._data / FOLDER / "sites.map", site_map(self._sites).encode(), 0o600)
 
 
 def _settings(listen: tuple[str, int]) -> Settings:

@@ -12,6 +12,7 @@ record       their records, by (site, box, seq): exactly once.
 upload       uploaded files that records tell of, and whether their bytes have come.
 feed         the version numbers a site's feed was given last, and the last hub time written in it.
 contact      when a site was last connected.
+clock        at most one row: the clock that was last believed, and a jump away from it (`sync.hub.clock`).
 scrub        one row: the object read last, rounds done, objects found damaged, ever.
 damage       objects of the library that are damaged or missing, until they are back.
 problem      what an admin should know of (per site or of the hub itself), until it has gone.
@@ -100,3 +101,9 @@ def m005_scrub(db: Database) -> None:
 def m006_timetable(db: Database) -> None:
     db.execute("CREATE TABLE timetable (site TEXT PRIMARY KEY REFERENCES site(site), "
                "timetable TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m007_clock(db: Database) -> None:
+    db.execute("CREATE TABLE clock (boot TEXT NOT NULL, since_boot REAL NOT NULL, wall REAL NOT NULL, "
+               "jumped_at REAL, jumped_to REAL)")

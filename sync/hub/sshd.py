@@ -20,6 +20,7 @@ import queue
 import re
 import shlex
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from sync import programs
 from sync.clock import SYSTEM
-from sync.durable import make_folder, sweep_temporary, write_file
+from sync.durable import make_folder, sweep_temporary, write_if_changed
 from sync.errors import Broken, Refused, TeachpointError
 from sync.file_lock import exclusive
 from sync.hub.keys import host_key
@@ -163,10 +164,10 @@ def write_authorized_keys(hub: Hub) -> None:
     with exclusive(layout.ssh / "keys.lock", LOCK_PATIENCE_S):
         sites = _valid_sites(hub)
         for site in sites:
-            _write_if_changed(configurations / f"{site}.conf", _site_configuration(hub, site))
+            _write(configurations / f"{site}.conf", _site_configuration(hub, site))
         lines = [_key_line(rsync, configurations / f"{site}.conf", public)
                  for site, public in sites.items()]
-        _write_if_changed(layout.ssh / "authorized_keys", "".join(lines))
+        _write(layout.ssh / "authorized_keys", "".join(lines))
         for file in configurations.glob("*.conf"):
             if file.stem not in sites:
                 file.unlink(missing_ok=True)
@@ -184,7 +185,7 @@ def write_configuration(hub: Hub, listen: tuple[str, int]) -> Path:
     path = layout.ssh / "sshd_config"
     with exclusive(layout.ssh / "keys.lock", LOCK_PATIENCE_S):
         sweep_temporary(layout.ssh)
-        write_file(path, os.fsencode(text), mode=0o600)
+        _write(path, text)
     return path
 
 
@@ -276,12 +277,20 @@ class Sshd:
                 self._on_problem(None)
             self._ready.set()
         elif found := _ACCEPTED.match(line):
-            site = names.site(found[2])
+            site = self._site(names, found[2])
             log("hub.sshd").info("contact", site=site, address=found[1])
             if site is not None:
                 self._on_contact(site)
         else:
             log("hub.sshd").debug("said", line=line)
+
+
+    def _site(self, names: _Fingerprints, fingerprint: str) -> str | None:
+        try:
+            return names.site(fingerprint)
+        except (TeachpointError, sqlite3.DatabaseError) as error:  # sshd itself must not end with it
+            log("hub.sshd").error("sites-not-read", reason=str(error))
+            return None
 
 
 class _Fingerprints:
@@ -345,12 +354,8 @@ def _make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _write_if_changed(path: Path, text: str) -> None:
-    data = os.fsencode(text)
-    with contextlib.suppress(FileNotFoundError):
-        if path.read_bytes() == data:
-            return
-    write_file(path, data, mode=0o600)
+def _write(path: Path, text: str) -> None:
+    write_if_changed(path, os.fsencode(text), mode=0o600)
 
 
 def _hold_path(data: Path) -> None:

@@ -15,6 +15,7 @@ from sync.hub.feed import desired_packages, hub_time, site_policy, site_timetabl
 from sync.hub.settings import Hub
 from sync.hub.sites import Site, get_site, list_sites
 from sync.policy import Policy, Why, decide, facts, finish
+from sync.reserve import in_need
 from sync.timetable import rows
 
 #: A site not heard of for so long, in seconds, is worth a look: a long weekend without a lesson.
@@ -57,8 +58,11 @@ def told_to_have(hub: Hub, site: str) -> dict[str, tuple[Any, Any]] | None:
 
 
 def hub_problems(hub: Hub) -> list[dict[str, Any]]:
-    """The problems of the hub itself, as in `hub_status`."""
-    return _recorded_problems(hub, "")
+    """The problems of the hub itself, as in `hub_status`. That its disk is full is seen by looking: nothing
+    can be written down there then."""
+    data = hub.layout.data
+    full = [_problem("hub-full", {"path": data}, hub.clock.now())] if in_need(data) else []
+    return _recorded_problems(hub, "") + full
 
 
 def _status(hub: Hub, site: Site) -> dict[str, Any]:

@@ -49,6 +49,8 @@ QUIET, QUIET_S = 0.02, (4.0, 10.0)
 DISKS_MIB = {"hub": 4096, "box": 768}
 #: Syncs that may be needed at the end: what was sent and got lost is sent again after 32 feeds at most.
 MOST_SYNCS = 70
+#: Jumps of a day and less are believed; several may come together, in seconds.
+MOST_AHEAD_S = 7 * 86400.0
 #: Refused files are shown as a problem of the hub for a week.
 REFUSALS_SHOWN_S = 8 * 86400.0
 
@@ -189,11 +191,12 @@ class _Chaos:
         return Report(self.options.seed, time.monotonic() - self.began, dict(self.counts), held or {})
 
     def check(self) -> None:
-        """Raise what a person found wrong; a service that has ended is begun again if there is a reason."""
+        """Raise what a person found wrong; a box's service that has ended is begun again if there is a
+        reason, a hub's has none."""
         for side, service in self.services.items():
             if service.process.poll() is None:
                 continue
-            if not self.world.trouble.was((f"{side} disk",), self._begun[side]):
+            if side == "hub" or not self.world.trouble.was((f"{side} disk",), self._begun[side]):
                 raise Ended(f"{side} serve: {service.process.returncode}\n{service.text()[-3000:]}")
             self.counts["gave up", f"{side} serve"] += 1
             self.services[side] = self._begin(side)
@@ -269,6 +272,7 @@ class _Holding:
         assert self._hub_fsck() == 0, "the hub's library is not whole"
         assert chaos.technician.read_again() == 0, "the box's library is not whole"
         self._nothing_left()
+        self._time()
         self._no_problem_at_the_hub()
         self._held |= {"files served whole": chaos.bytes.whole,
                        "files served that had rotted unseen": chaos.bytes.rotten,
@@ -366,7 +370,13 @@ class _Holding:
         self._chaos.clock.set("hub", REFUSALS_SHOWN_S)
         self._stage.hub("ingest")
         self._chaos.clock.set("hub", 0.0)
+        self._chaos.admin.publish()  # looks at the clock
         assert self._query("SELECT site, code, facts FROM problem") == []
+
+    def _time(self) -> None:
+        """No jump of the hub's clock has come into what it signs: it was wrong for seconds only."""
+        [(signed,)] = self._query("SELECT max(time) FROM feed")
+        assert signed < time.time() + MOST_AHEAD_S, signed - time.time()
 
     def _query(self, sql: str) -> list[Any]:
         """Rows of the hub's database."""

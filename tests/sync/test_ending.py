@@ -59,6 +59,13 @@ def test_a_signal_before_the_waiting_is_kept() -> None:
         ending.wait()
 
 
+def test_a_while_without_a_signal_and_one_after_it() -> None:
+    with Ending() as ending:
+        assert not ending.wait(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ending.wait(60.0) and ending.wait(60.0)
+
+
 def test_other_signals_end_nothing_and_afterwards_all_is_as_before() -> None:
     heard: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
