@@ -2,7 +2,8 @@
 
 With nginx in front an answer is only its headers and X-Accel-Redirect: nginx sends the bytes. Without,
 the file is opened, sought, and handed to the server, which sends the range in bounded pieces from its
-own loop: no thread of ours waits for a slow player. Either way nothing is read here but a text's head.
+own loop: no thread of ours waits for a slow player. Either way nothing is read here but a text's head, and
+small objects whole, to see that they are what their name says (decision 13).
 
 Ranges: one range is honoured (206, 416); several at once are answered with the whole file (RFC 9110
 §14.2 allows it), by nginx through `max_ranges 1` likewise.
@@ -14,6 +15,7 @@ import errno
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -25,8 +27,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from edge.catalogue import FileRow
 from edge.media import file_type, harmless, with_charset
 from edge.state import EdgeState, active
-from sync.canonical import is_sha256
-from sync.errors import Broken
+from sync.canonical import is_sha256, sha256_hex
+from sync.errors import Broken, NoRoom
 from sync.media import UNKNOWN
 from sync.store import Store
 
@@ -37,6 +39,10 @@ ACCEL = "/_objects/"
 REVALIDATE = "no-cache"
 #: The address names the bytes: they never change. In seconds: a year.
 IMMUTABLE = "public, max-age=31536000, immutable"
+
+#: Objects up to this size are checked before each sending, in bytes: 0.04 ms, 0.12 ms without the
+#: processor's instructions for SHA-256, beside a millisecond that an answer takes anyway.
+MOST_CHECKED_BYTES = 64 * 1024
 
 #: Called with the SHA-256 of an object that the catalogue promises and the disk does not hold.
 Lost = Callable[[str], None]
@@ -94,10 +100,13 @@ def send_object(path: Path, media_type: str, filename: str, etag: str, *, nginx:
 
     `etag` is its SHA-256; `filename` is what a browser calls it when it is saved.
 
-    Raises Broken `object-lost` (after telling `lost`) where it is not on the disk, `disk-failing`.
+    Raises Broken `object-lost` (after telling `lost`) where it is not on the disk or a small one has rotted,
+    `disk-failing`.
     """
     try:
         size = path.stat().st_size
+        if size <= MOST_CHECKED_BYTES:
+            _hold_sound(path, etag, lost)
     except OSError as error:
         raise _gone(etag, path, error, lost) from error
     response = Response()
@@ -184,6 +193,15 @@ def _pieces(handle: IO[bytes], length: int) -> Iterator[bytes]:
         while length > 0 and (piece := handle.read(min(PIECE_BYTES, length))):
             length -= len(piece)
             yield piece
+
+
+def _hold_sound(path: Path, sha256: str, lost: Lost) -> None:
+    """What has rotted goes out of the library, so that the next sync brings it again."""
+    if sha256_hex(path.read_bytes()) != sha256:
+        with suppress(NoRoom, Broken):  # it is not sent, whether it can be set aside or not
+            Store(path.parents[2]).quarantine(sha256)
+        lost(sha256)
+        raise Broken("object-lost", sha256=sha256)
 
 
 def _gone(sha256: str, path: Path, error: OSError, lost: Lost) -> Broken:

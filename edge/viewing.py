@@ -9,6 +9,7 @@ from edge.catalogue import ResourceRow
 from edge.epub import BadBook, Book, read_book
 from edge.reader import book_file, chapter_address
 from edge.state import EdgeState, active, page_url
+from sync.canonical import sha256_hex
 from sync.layout import object_path
 from sync.logs import log
 
@@ -46,6 +47,9 @@ def _text(state: EdgeState, resource: ResourceRow) -> tuple[str | None, bool]:
             data = file.read(MOST_SHOWN_TEXT_BYTES + 1)
     except OSError as error:
         log("edge.viewing").error("text-unreadable", resource=resource.id, reason=str(error))
+        return None, False
+    if len(data) <= MOST_SHOWN_TEXT_BYTES and sha256_hex(data) != resource.sha256:
+        log("edge.viewing").error("text-rotten", resource=resource.id, sha256=resource.sha256)
         return None, False
     return decoded(data[:MOST_SHOWN_TEXT_BYTES]), len(data) > MOST_SHOWN_TEXT_BYTES
 
