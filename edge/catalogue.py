@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from sync.database import open_read_only, thawed
 from sync.errors import Broken
 from sync.order import edition_key, grade_key, subject_key, teaching_key, volume_key
+from sync.timetable import Course, courses_of
 
 #: Most rows one call returns, whatever is asked: bounds the memory of a request.
 MOST_ROWS = 1000
@@ -235,6 +236,8 @@ NAMED = ("SELECT r.package, r.id, r.position FROM package p CROSS JOIN resource 
          " WHERE (? IS NULL OR p.id = ?) AND (? IS NULL OR r.type = ?)"
          " AND (? IS NULL OR r.complete = ?) AND (? IS NULL OR p.educationalLevel = ?)"
          " AND (? IS NULL OR p.about = ?)")
+OPENED = "SELECT package, seq FROM opened"
+LAST_RECORD = "SELECT seq FROM sqlite_sequence WHERE name = 'journal'"
 THUMBNAIL = "SELECT 1 FROM resource WHERE thumbnail = ? LIMIT 1"
 
 
@@ -308,6 +311,20 @@ class Catalogue:
             books.setdefault((package.edition, package.volume), []).append(package)
         ordered = sorted(books, key=lambda book: (edition_key(book[0]), volume_key(book[1])))
         return [BookRow(edition, volume, tuple(books[edition, volume])) for edition, volume in ordered]
+
+    def course(self, course: Course) -> Sequence[PackageRow]:
+        """The packages of a course, in teaching order."""
+        now = self._now()
+        return _memo(now, ("courses",), lambda: _courses(now.packages)).get(course, ())
+
+    def opened(self) -> dict[str, int]:
+        """Package → the number of the record of its last opening."""
+        return dict(self._all(OPENED))
+
+    def last_record(self) -> int:
+        """The number of the journal's newest record: what was opened has not changed while it is the same."""
+        row = self._one(LAST_RECORD)
+        return int(row[0]) if row else 0
 
     def coming(self, limit: int = 20) -> list[PackageRow]:
         """Packages that are not whole yet, the most urgent first (`bytes_left` says how much)."""
@@ -528,6 +545,14 @@ def _menu(packages: Sequence[PackageRow], name: Callable[[PackageRow], str],
                          sum(p.resources for p in rows[key]),
                          sum(p.resources_complete for p in rows[key]))
                  for key in sorted(rows, key=order))
+
+
+def _courses(packages: Sequence[PackageRow]) -> dict[Course, list[PackageRow]]:
+    found: dict[Course, list[PackageRow]] = {}
+    for package in packages:
+        for course in courses_of(package.grade, package.subject):
+            found.setdefault(course, []).append(package)
+    return found
 
 
 def _memo(now: _Snapshot, key: Any, make: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, clock_page, metrics, opds, uploads
+from edge import api, clock_page, metrics, opds, timetable_page, uploads
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
@@ -167,6 +167,8 @@ class BoxService:
                          self._box.outbox)
         clock_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                             self._box.journal)
+        timetable_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
+                                self._box.journal)
         return main, create_content_app(state, notes.lost)
 
     def _open_front(self, stack: contextlib.ExitStack, state: EdgeState, apps: tuple[Flask, Flask],

@@ -22,6 +22,7 @@ from edge.opened import Append, OpenedNotes
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
 from edge.state import EXTENSION, EdgeState
+from edge.today import Day
 from edge.viewing import viewed
 from kiosk_ui import i18n, pages
 from sync.order import subject_key
@@ -32,6 +33,8 @@ RESOURCES_A_PAGE = 60
 RESULTS_A_PAGE = 30
 #: Cards on the first page: so many a grade, the fewer the more grades there are; for at most so many grades.
 NEWEST_A_GRADE = ((8, 6), (12, 4), (20, 2))
+#: The same below a day by the timetable of so many entries.
+NEWEST_BELOW_A_DAY = ((24, 3), (10_000, 1))
 #: How many of a grade's newest lessons are looked at, to show some of each subject.
 NEWEST_LOOKED_AT = 60
 #: Names beside a resource: those around it in its lesson.
@@ -58,6 +61,7 @@ class Classroom:
         self.facts = BoxFacts(ask_status, state.clock)
         self.opened = OpenedNotes(journal)
         self.cache = PageCache()
+        self.day = Day()
 
     # -- answering --------------------------------------------------------------------------------
 
@@ -100,8 +104,10 @@ class Classroom:
             item if catalogue.package(item["id"]) else {**item, "address": None} for item in facts["coming"]]}
 
     def today(self) -> Response:
-        """What is new, by grade and subject; what is still coming; a search box on top."""
+        """The day by the timetable; what is new, by grade and subject; what is still coming; a search box on
+        top."""
         facts = self.box_facts()
+        day = self.day.values(self.state.catalogue(), self.facts.status(), self.state.clock.now())
         part = {name: facts[name] for name in ("stick", "problems", "coming", "coming_more", "bytes_left")}
         part["hub"] = {**facts["hub"], "error": None}
         told = ("state", "opens", "limit", "finish") if facts["coming"] else ()
@@ -110,14 +116,16 @@ class Classroom:
             part["hub"]["last_contact_ago"] = 0.0  # not shown: the page need not change with it
         address = self.addresses()[0]
         return self.page("today.html", "today", lambda: {
-            **part, **self.newest(), "address": address, "qr": square(address)}, part, address)
+            **part, **self.newest(newest_beside(day)), "day": day, "address": address,
+            "qr": square(address)}, part, day, address)
 
-    def newest(self) -> dict[str, Any]:
-        """The newest lessons of each grade, in the order of the timetable's subjects."""
+    def newest(self, most: int | None = None) -> dict[str, Any]:
+        """The newest lessons of each grade (`most` at most), in the usual order of subjects."""
         catalogue = self.state.catalogue()
         menu = catalogue.grades()
         most_grades = NEWEST_A_GRADE[-1][0]
         each = next((each for grades, each in NEWEST_A_GRADE if len(menu) <= grades), NEWEST_A_GRADE[-1][1])
+        each = min(each, most or each)
         groups: list[dict[str, Any]] = []
         for grade in menu:
             newest = of_each_subject(catalogue.newest_packages(NEWEST_LOOKED_AT, grade=grade.name), each)
@@ -314,6 +322,14 @@ def create_app(state: EdgeState, *, ask_status: Callable[[], Status], journal: C
     errors.register(app, lambda: str(g.get("language", i18n.DEFAULT)), classroom.error_page)
     app.register_blueprint(classroom.blueprint())
     return app
+
+
+def newest_beside(day: dict[str, Any] | None) -> int | None:
+    """How many of each grade's newest lessons stand below a day at most; None: as many as without."""
+    if day is None:
+        return None
+    entries = sum(len(period["entries"]) for period in (*day["periods"], *day["earlier"]))
+    return next(each for most, each in NEWEST_BELOW_A_DAY if entries <= most)
 
 
 def of_each_subject(newest: Sequence[PackageRow], most: int) -> list[PackageRow]:

@@ -41,14 +41,14 @@ MOST_HEIGHT = 2600
 STATES: dict[str, Callable[[Room], None]] = {
     "empty": test_pages.never_contacted, "unassigned": test_pages.nothing_assigned,
     "offline": test_pages.offline, "problems": test_pages.problems, "coming": test_pages.coming,
-    "held": test_pages.held}
+    "held": test_pages.held, "day": test_pages.by_timetable}
 
 
 def screens(box: str) -> dict[str, str]:
     """Name of a screen → its address; one resource of each type."""
     found = {"today": "", "browse": "browse", "search": "search?q=夜", "search-none": "search?q=没有的词",
              "search-empty": "search", "upload": "upload", "help": "help", "status": "status",
-             "error": "nothing"}
+             "timetable": "timetable", "error": "nothing"}
     for kind in TYPE_ORDER:
         for one in ask(f"{box}api/v1/resources?limit=1&type={kind}")["items"]:
             found[f"type-{kind}"] = f"r/{one['package']}/{one['id']}"

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, uploads
+from edge import clock_page, timetable_page, uploads
 from edge.content import create_content_app
 from edge.search import SearchIndex, build_here
 from edge.state import ContentOrigin, EdgeState
@@ -108,6 +108,7 @@ def make_room(data: Path) -> Room:
     room.journal = outbox.journal
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
     clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
+    timetable_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     room.content = create_content_app(state, room.lost.append)
     return room
 

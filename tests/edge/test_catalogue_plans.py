@@ -13,6 +13,8 @@ from tests.edge.shelf_rows import add_package, make_database
 READ_ALL = {
     "PACKAGES": "once for each generation, kept in memory; there are at most 10,000",
     "TALLIES": "with PACKAGES",
+    "OPENED": "once after each opening, only where there is a timetable; a row for each package at most",
+    "LAST_RECORD": "a row for each of the few tables that number their rows",
     "NAMED": "only while there is no search index",
 }
 QUERIES = {name: sql for name, sql in vars(catalogue).items()

@@ -17,6 +17,7 @@ from edge.viewing import MOST_SHOWN_TEXT_BYTES
 from edge.web import LESSONS_A_PAGE, RESOURCES_A_PAGE, RESULTS_A_PAGE
 from kiosk_ui.i18n import LANGUAGES
 from kiosk_ui.pages import has_static
+from sync.box.journal import Journal
 from tests.edge.books import make_epub
 from tests.edge.classroom import Room, add_lessons, add_package, file_of, make_room, resource_id
 from tests.edge.page_html import Page, broken_rules, local
@@ -114,8 +115,25 @@ def held(room: Room) -> None:
         "month_used_bytes": 812_000_000, "next_attempt": 1_700_000_900}
 
 
-STATES: list[Callable[[Room], None]] = [usual, never_contacted, nothing_assigned, offline, problems, coming,
-                                        only_coming, held, no_status, hostile]
+def by_timetable(room: Room) -> None:
+    """Tuesday 14:10 at the site, in the middle of a period; one grade has been at it before."""
+    coming(room)
+    room.clock.set_wall(1_699_942_200.0)
+    room.status["timetable"] = {"source": "hub", "periods": [
+        {"day": 1, "from": start, "to": end, "grades": grades, "subject": subject}
+        for start, end, grades, subject in (
+            ("08:00", "08:40", ["一年级"], "语文"), ("14:00", "14:40", ["一年级", "三年级"], "语文"),
+            ("14:50", "15:30", ["三年级"], "数学"), ("14:50", "15:30", ["五年级"], "<英语>"),
+            ("15:40", "16:20", [], "体育"))]}
+    add_package(room.database, "g3-yuwen-02", "第02课 花的学校", [
+        {"name": "课文朗读", "type": "video", "mediaType": "video/mp4", "entry": "a.mp4"}],
+        educationalLevel="三年级", about="语文", edition="人教版", volume="上册", position=2)
+    Journal(room.database).append("resource-opened", {
+        "package": "g3-yuwen-01", "version": 1, "resource": "a", "name": "课文"})
+
+
+STATES: list[Callable[[Room], None]] = [usual, by_timetable, never_contacted, nothing_assigned, offline,
+                                        problems, coming, only_coming, held, no_status, hostile]
 
 #: Addresses no link leads to, with the status they answer.
 BESIDES = {**dict.fromkeys(("/no/such/page", "/p/none", "/r/none/none", "/p/%3Cscript%3E",
