@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.bytes import ACCEL
+from edge.waiting import HOLD_S, PLACE, WAITING_SOCKET
 from sync import nginx
 from sync.durable import make_folder, sweep_temporary, write_file
 from sync.errors import Broken, TeachpointError
@@ -146,13 +147,24 @@ http {{
 
     upstream main {{ server unix:{MAIN_SOCKET}; keepalive 16; }}
     upstream content {{ server unix:{CONTENT_SOCKET}; keepalive 8; }}
-{_server("main", settings.main)}
+    upstream waiting {{ server unix:{WAITING_SOCKET}; }}
+{_server("main", settings.main, _HELD)}
 {_server("content", settings.content)}
 }}
 """
 
 
-def _server(app: str, address: tuple[str, int]) -> str:
+#: Questions that wait for news, once the app has looked at who asks.
+_HELD = f"""
+        location {PLACE} {{
+            internal;
+            proxy_pass http://waiting;
+            proxy_read_timeout {HOLD_S + 10:.0f}s;
+            proxy_buffering off;
+        }}"""
+
+
+def _server(app: str, address: tuple[str, int], more: str = "") -> str:
     host, port = address
     listen = f"[{host}]:{port} ipv6only=off" if ":" in host else f"{host}:{port}"
     passed_on = "\n".join(f"            add_header {name} $upstream_http_{name.lower().replace('-', '_')};"
@@ -171,7 +183,7 @@ def _server(app: str, address: tuple[str, int]) -> str:
             add_header X-Content-Type-Options nosniff always;
 {passed_on}
             error_page 403 404 500 = @lost;
-        }}
+        }}{more}
         location @waiting {{
             internal;
             default_type "text/html; charset=utf-8";

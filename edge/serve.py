@@ -17,16 +17,18 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, clock_page, metrics, opds, timetable_page, uploads
+from edge import api, clock_page, display_pages, metrics, opds, timetable_page, uploads
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
+from edge.displays import Displays
 from edge.drop_folder import DropFolder
 from edge.forms import form_secret
 from edge.listen import Address, bind, bind_unix
 from edge.nginx import CONTENT_SOCKET, MAIN_SOCKET, Front
 from edge.problem_notes import ProblemNotes
 from edge.state import ContentOrigin, EdgeState
+from edge.waiting import WAITING_SOCKET, Waiting
 from edge.web import create_app
 from edge.wsgi import CONTENT_THREADS, THREADS, WebServer, use_spool
 from sync import nginx
@@ -105,6 +107,7 @@ class BoxService:
         self._sync, self._mdns, self._front, self._sticks = sync, mdns, front, sticks
         self._box = OwnBox(data)
         self._ended = contextlib.ExitStack()
+        self._waiting = Waiting()
         self._servers: list[WebServer] = []   # guarded by _changing
         self._changing = threading.Lock()
         self._stopping = False                # guarded by _changing
@@ -169,6 +172,9 @@ class BoxService:
                             self._box.journal)
         timetable_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                                 self._box.journal)
+        displays = Displays(lambda: self._box().database, self._waiting, state.clock)
+        display_pages.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
+                               displays, self._waiting)
         return main, create_content_app(state, notes.lost)
 
     def _open_front(self, stack: contextlib.ExitStack, state: EdgeState, apps: tuple[Flask, Flask],
@@ -187,7 +193,7 @@ class BoxService:
         try:
             with disk_errors(self._data):
                 front.prepare()
-                for path in (MAIN_SOCKET, CONTENT_SOCKET):
+                for path in (MAIN_SOCKET, CONTENT_SOCKET, WAITING_SOCKET):
                     inner.append(bind_unix(self._data / path))
                     stack.callback(inner[-1].close)
                     front.own(self._data / path)
@@ -196,6 +202,8 @@ class BoxService:
             alone()
             return
         state.nginx = True
+        self._waiting.start(inner.pop())
+        stack.callback(self._waiting.stop)
         self._answer(apps, inner, behind_nginx=True)
         stack.callback(front.stop)
         if not front.start():

@@ -14,6 +14,7 @@ tally        per package and type: how many resources and bytes there are, how m
              triggers on `resource`, so it is never wrong; a page need not count a million rows.
 problem      what a person should know of, until it has gone.
 opened       per package the record of its last opening: what was opened longest ago goes first.
+display      the screens of the room, and what each shows.
 """
 
 from __future__ import annotations
@@ -160,3 +161,14 @@ def m007_segments_kept(db: Database) -> None:
     """`data`: the segment's bytes until the hub has acknowledged it. The hub takes a number with one content
     only, so a file that rots could not be made anew."""
     db.execute("ALTER TABLE segment ADD COLUMN data BLOB")
+
+
+@MIGRATIONS()
+def m008_displays(db: Database) -> None:
+    """The screens of the room, and what each shows: after a power cut it shows it again. `seen` counts up
+    with each start of a screen; `version` with each command; `jump` is the version of the last leap in a
+    film."""
+    db.execute("CREATE TABLE display (id TEXT PRIMARY KEY, number INTEGER NOT NULL, name TEXT NOT NULL, "
+               "code TEXT NOT NULL, seen INTEGER NOT NULL, version INTEGER NOT NULL, jump INTEGER NOT NULL, "
+               "package TEXT, resource TEXT, page INTEGER NOT NULL, playing INTEGER NOT NULL, "
+               "at_s REAL NOT NULL, blank INTEGER NOT NULL) WITHOUT ROWID")

@@ -15,10 +15,12 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, timetable_page, uploads
+from edge import clock_page, display_pages, timetable_page, uploads
 from edge.content import create_content_app
+from edge.displays import Displays
 from edge.search import SearchIndex, build_here
 from edge.state import ContentOrigin, EdgeState
+from edge.waiting import Waiting
 from edge.web import Classroom, create_app
 from sync.box.journal import Journal
 from sync.clock import ManualClock
@@ -44,6 +46,7 @@ class Room:
     status_fails: Exception | None = None
     app: Flask = field(init=False)
     journal: Journal = field(init=False)
+    displays: Displays = field(init=False)
     content: Flask = field(init=False)
 
     def client(self, language: str = "en") -> FlaskClient:
@@ -109,6 +112,9 @@ def make_room(data: Path) -> Room:
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
     clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     timetable_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
+    waiting = Waiting()
+    room.displays = Displays(lambda: database, waiting, clock)
+    display_pages.register(room.app, state, room.classroom, b"secret", room.displays, waiting)
     room.content = create_content_app(state, room.lost.append)
     return room
 
