@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, clock_page, display_pages, metrics, opds, timetable_page, uploads
+from edge import api, clock_page, display_pages, metrics, opds, subtitles, timetable_page, uploads
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
@@ -166,6 +166,7 @@ class BoxService:
         main.register_blueprint(opds.blueprint(state, VERSION))
         main.register_blueprint(metrics.blueprint(state, ask_status, VERSION))
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
+        main.register_blueprint(subtitles.blueprint(state))
         uploads.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                          self._box.outbox)
         clock_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge import shown
+from edge import shown, subtitles
 from edge.catalogue import ResourceRow
+from edge.decoded import decoded
 from edge.epub import BadBook, Book, read_book
 from edge.reader import book_file, chapter_address
 from edge.state import EdgeState, active, page_url
@@ -20,8 +21,8 @@ MOST_SHOWN_TEXT_BYTES = 48 * 1024
 def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any]:
     """The values `item` and `book` of the template: all that the page shows of the resource itself."""
     item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text": None,
-            "text_cut": False, "broken": False, "bytes_address": None, "content_address": None,
-            "download_address": None}
+            "text_cut": False, "broken": False, "subtitles": [], "key": "", "bytes_address": None,
+            "content_address": None, "download_address": None}
     found: dict[str, Any] = {"item": item, "book": None}
     if not resource.complete:
         return found
@@ -33,6 +34,9 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
     item["bytes_address"] = address
     item["download_address"] = f"{address}?download=1" if active(resource.media_type) else address
     item["pdf"] = resource.media_type.lower().startswith("application/pdf")
+    if resource.type in ("video", "audio"):
+        item["subtitles"] = subtitles.beside(state, resource)
+        item["key"] = f"{resource.package}/{resource.id}/{(resource.sha256 or '')[:12]}"
     if resource.type == "text" or (resource.type == "file" and resource.media_type.startswith("text/")):
         item["text"], item["text_cut"] = _text(state, resource)
     if resource.type == "book" and book_file(state, resource):
@@ -52,18 +56,6 @@ def _text(state: EdgeState, resource: ResourceRow) -> tuple[str | None, bool]:
         log("edge.viewing").error("text-rotten", resource=resource.id, sha256=resource.sha256)
         return None, False
     return decoded(data[:MOST_SHOWN_TEXT_BYTES]), len(data) > MOST_SHOWN_TEXT_BYTES
-
-
-def decoded(data: bytes) -> str:
-    """The words of a text file: UTF-8, UTF-16 with its mark, else GB 18030 as Chinese Windows writes it."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace").lstrip("\ufeff")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start >= len(data) - 3:  # cut in the middle of a character
-            return data[:error.start].decode("utf-8-sig")
-        return data.decode("gb18030", "replace")
 
 
 def _book(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any] | None:

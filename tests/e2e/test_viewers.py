@@ -13,7 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from kiosk_ui.pages import has_static
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.class_lessons import FILM_S, ffmpeg, make_film
+from tests.e2e.stage import Stage, ask, wait_for
 from tests.e2e.test_browser import SMALL, WIDE, complaints, find, found, go, page_of, violations
 from tests.e2e.viewer_files import LANDSCAPE, heavy_pdf, locked_pdf, pdf
 
@@ -50,6 +51,13 @@ def lesson(place: Path) -> Path:
                        "坏文档.pdf": b"%PDF-1.4\n" + b"\0garbage" * 200, "空文档.pdf": b"",
                        "上锁.pdf": locked_pdf(), "扫描.pdf": heavy_pdf(40)}.items():
         (folder / name).write_bytes(data)
+    make_film(folder / "朗读.webm")
+    (folder / "朗读.srt").write_bytes("1\n00:00:00,000 --> 00:00:25,000\n山坡上".encode("gb18030"))
+    ffmpeg("-f", "lavfi", "-i", "sine=frequency=330:duration=40", str(folder / "听写.mp3"))
+    (folder / "听写.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:40.000\n早晨", "utf-8")
+    (folder / "坏录像.mp4").write_bytes(b"\0\0\0\x20ftypisom" + b"broken" * 500)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=5:duration=3", "-c:v", "wmv2",
+           str(folder / "老录像.wmv"))
     return folder
 
 
@@ -274,6 +282,98 @@ def test_where_the_drawing_script_does_not_run_the_browser_shows_it(box: Stage, 
         browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
 
 
+# -- films and sounds ----------------------------------------------------------------------------------
+
+def player_of(stage: Stage, name: str) -> str:
+    """The page of a film or a sound; its subtitles have the same name."""
+    [one] = [one for kind in ("video", "audio") for one in
+             ask(f"{stage.url}api/v1/resources?limit=100&type={kind}")["items"] if one["name"] == name]
+    return f"{stage.url}r/{one['package']}/{one['id']}"
+
+
+def opened(driver: Any, address: str) -> Any:
+    """The player of a page, when it knows what it plays."""
+    go(driver, address)
+    player = find(driver, "[data-player]")
+    wait_for("its length and its bar", lambda: (
+        of(driver, player, "readyState") >= 1 and find(driver, "[data-player-bar]").is_displayed()))
+    driver.execute_script("arguments[0].muted = true; arguments[0].focus()", player)
+    return player
+
+
+def of(driver: Any, player: Any, name: str) -> Any:
+    return driver.execute_script(f"return arguments[0].{name}", player)
+
+
+SAID = """const t = [...arguments[0].textTracks].find(t => t.mode === 'showing');
+return t && t.activeCues && t.activeCues.length ? t.activeCues[0].text : null"""
+
+
+def test_subtitles_beside_a_film_are_shown_and_switched_off(box: Stage, browser: Any) -> None:
+    """Written as SRT by a Chinese Windows."""
+    film = opened(browser, player_of(box, "朗读"))
+    film.send_keys("k")
+    wait_for("what is said", lambda: browser.execute_script(SAID, film) == "山坡上")
+    button = find(browser, "[data-player-words]")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert browser.execute_script(SAID, film) is None and button.get_attribute("aria-pressed") == "false"
+    film.send_keys("c")
+    wait_for("them again", lambda: browser.execute_script(SAID, film) == "山坡上")
+    assert complaints(browser) == []
+
+
+def test_what_is_said_in_a_sound_is_read_below_it(box: Stage, browser: Any) -> None:
+    sound = opened(browser, player_of(box, "听写"))
+    sound.send_keys(" ")
+    wait_for("it", lambda: find(browser, "[data-player-spoken]").text == "早晨")
+    find(browser, "[data-player-words]").click()
+    assert not find(browser, "[data-player-spoken]").is_displayed()
+
+
+def test_a_film_obeys_keys_and_a_remote(box: Stage, browser: Any) -> None:
+    film = opened(browser, player_of(box, "朗读"))
+    browser.execute_script("arguments[0].currentTime = 0", film)
+    film.send_keys(Keys.ARROW_RIGHT)
+    wait_for("ten seconds on", lambda: abs(of(browser, film, "currentTime") - 10) < 0.5)
+    film.send_keys(Keys.ARROW_LEFT)
+    wait_for("and back", lambda: of(browser, film, "currentTime") < 0.5)
+    film.send_keys(">")
+    assert of(browser, film, "playbackRate") == 1.25
+    assert find(browser, "[data-player-speed]").get_attribute("value") == "1.25"
+    browser.execute_script("document.activeElement.blur()")
+    for code, paused in ((179, False), (413, True), (415, False), (19, True)):
+        browser.execute_script("""document.body.dispatchEvent(new KeyboardEvent('keydown', {
+            bubbles: true, cancelable: true, keyCode: arguments[0]}))""", code)
+        wait_for("what the remote said", lambda paused=paused: of(browser, film, "paused") is paused)
+
+
+def test_a_film_goes_on_where_it_stopped(box: Stage, browser: Any) -> None:
+    address = player_of(box, "朗读")
+    film = opened(browser, address)
+    browser.execute_script("localStorage.clear(); arguments[0].currentTime = 14; arguments[0].play()", film)
+    wait_for("it plays", lambda: of(browser, film, "currentTime") > 14.1)
+    browser.execute_script("arguments[0].pause()", film)
+    wait_for("it is kept", lambda: browser.execute_script("return localStorage['teachpoint-stopped']"))
+    browser.get("about:blank")
+    film = opened(browser, address)
+    wait_for("the place", lambda: 13 < of(browser, film, "currentTime") < 16)
+    find(browser, "[data-player-again]").click()
+    wait_for("the beginning", lambda: of(browser, film, "currentTime") < 1)
+    browser.execute_script(f"arguments[0].currentTime = {FILM_S - 1}; arguments[0].play()", film)
+    wait_for("its end", lambda: of(browser, film, "ended"))
+    assert browser.execute_script("return localStorage['teachpoint-stopped']") == "[]", "seen whole"
+
+
+@pytest.mark.parametrize("name", ["坏录像", "老录像"])
+def test_a_film_that_this_device_cannot_play_says_so(box: Stage, browser: Any, name: str) -> None:
+    go(browser, page_of(box, name))
+    wait_for("the reason", lambda: found(browser, "[data-player-state=unplayable]"))
+    [told] = [one for one in found(browser, "[data-player-failed]") if one.is_displayed()]
+    assert "下载" in told.text and find(browser, ".actions a[download]").is_displayed()
+    assert violations(browser, axe.source()) == []
+
+
 # -- all of them ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
@@ -282,9 +382,10 @@ def test_each_fits_and_pleases_axe(box: Stage, browser: Any, width: int, languag
     script = axe.source()
     resize(browser, width, 800 if width < 1000 else width * 9 // 16, touch=width < 1000)
     go(browser, f"{box.url}language/{language}")
-    for name in ("课文", "幻灯片"):
-        go(browser, page_of(box, name))
-        shows(browser, 1)
+    for name in ("课文", "幻灯片", "朗读", "听写"):
+        go(browser, player_of(box, name) if name in ("朗读", "听写") else page_of(box, name))
+        if name in ("课文", "幻灯片"):
+            shows(browser, 1)
         assert violations(browser, script) == [], name
         if width < 1000:
             assert browser.execute_script(SMALL) == [], name

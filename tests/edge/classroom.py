@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, display_pages, timetable_page, uploads
+from edge import clock_page, display_pages, subtitles, timetable_page, uploads
 from edge.content import create_content_app
 from edge.displays import Displays
 from edge.search import SearchIndex, build_here
@@ -107,6 +107,7 @@ def make_room(data: Path) -> Room:
 
     room.app = create_app(state, ask_status=ask_status, journal=lambda: append)
     room.app.register_blueprint(file_bytes.blueprint(state, room.lost.append))
+    room.app.register_blueprint(subtitles.blueprint(state))
     outbox = make_outbox(data)
     room.journal = outbox.journal
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
