@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from sync import news
 from sync import pairing as pairing_format
 from sync.box import https
-from sync.box.rsync_ssh import RsyncSsh
+from sync.box.rsync_ssh import FEED_TRIES, RsyncSsh
 from sync.box.session import sync_once
 from sync.box.state import Box, init_box
 from sync.directory import Directory
@@ -215,6 +216,30 @@ def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Line]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.mark.parametrize(("replaced", "runs"), [(1, 2), (9, FEED_TRIES)])
+def test_a_feed_that_is_replaced_while_it_comes_is_fetched_again(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: int, runs: int) -> None:
+    """rsync's words where files of the hub vanish: said by the real one, but at will."""
+    line = Ssh(tmp_path)
+    try:
+        (tmp_path / "bin").mkdir()
+        program, counted = tmp_path / "bin" / "rsync", tmp_path / "counted"
+        program.write_text(f"""#!/bin/sh
+echo >> {counted}
+{shutil.which("rsync")} "$@" || exit
+[ $(wc -l < {counted}) -gt {replaced} ] && exit 0
+echo "rsync warning: some files vanished before they could be transferred (code 24) at main.c(1956)" >&2
+exit 24
+""")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        line.transport.fetch_feed(tmp_path / "came")
+        assert files_below(tmp_path / "came") == files_below(line.feed)
+        assert counted.read_text().count("\n") == runs
+    finally:
+        line.stop()
 
 
 @pytest.fixture
