@@ -219,6 +219,8 @@ class _Session:
     def _push(self) -> None:
         """Send the records that no segment holds yet, and what else waits, or begin with that."""
         uploads = self._push_records()
+        if not uploads:  # they may have come through although the link broke
+            clear_problem(self._journal, "uploads-wait")
         while not self._send_beside(uploads) and not self._send(uploads, bulk=True):
             if not self._line.decision().lessons:
                 self._report.held = self._line.decision().why

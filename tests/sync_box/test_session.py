@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from sync import durable
 from sync.alike import LEAST_BYTES
 from sync.box import session
+from sync.box.journal import Journal
+from sync.box.problems import set_problem
 from sync.box.session import sync_once
 from sync.box.status import box_status
 from sync.canonical import sha256_hex
@@ -309,3 +311,10 @@ def test_any_order_of_changes_cuts_and_syncs_ends_where_the_hub_is(
     for package, files in model.items():
         assert joined.texts(package) == files
         assert joined.packages()[package][1]
+
+
+def test_uploads_that_came_through_after_all_wait_no_longer(joined: Joined) -> None:
+    journal = Journal(joined.box.database, joined.clock)
+    set_problem(journal, Unreachable("uploads-wait", hub="中心校", reason="the link broke at the very end"))
+    joined.sync()
+    assert box_status(joined.box)["problems"] == []
