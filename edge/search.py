@@ -57,7 +57,8 @@ _TIERS = ((_NAME,), (_NAME, _ABOUT), (_NAME, _ABOUT, _TEXT))
 
 @dataclass(frozen=True)
 class Results:
-    """One page of results: how many there are in all, and (package, resource) of those asked for.
+    """One page of results: how many there are in all, and (package, resource) of those asked for. The last
+    `by_text` of them have some of the words in their text alone.
 
     `source` is `index`, or `names` while there is no index; `generation` is that of what was searched.
     """
@@ -66,6 +67,7 @@ class Results:
     keys: tuple[Key, ...]
     source: str
     generation: int
+    by_text: int = 0
 
 
 @dataclass
@@ -166,16 +168,21 @@ class SearchIndex:
         return Results(total, tuple(keys), "names", catalogue.generation())
 
     def page_of(self, text: str, q: str) -> int | None:
-        """The first page (from 1) of the text object `text` that has all words of `q`; None if none has."""
+        """The page (from 1) of the text object `text` that has the most words of `q`, the first of them; None
+        if none has any."""
         words = query_words(q[:MOST_QUERY_CHARACTERS])
         if not words:
             return None
         patterns = [re.compile(re.escape(w.text) if w.han else r"\b0*" + re.escape(w.text)) for w in words]
+        best, most = None, 0
         for number, page in enumerate(read_text(self.library, text).split("\f"), 1):
             plain = fold(page)
-            if all(pattern.search(plain) for pattern in patterns):
-                return number
-        return None
+            count = sum(pattern.search(plain) is not None for pattern in patterns)
+            if count > most:
+                best, most = number, count
+            if most == len(patterns):
+                break
+        return best
 
     def generation(self) -> int | None:
         """The generation of the index in use; None while there is none."""
@@ -296,9 +303,9 @@ def build_here(database: Path, library: Path, folder: Path) -> None:
 
 
 def _ask(opened: _Open, tiers: Sequence[tantivy.Query], limit: int, offset: int) -> Results:
-    total = 0
+    total = by_text = 0
     keys: list[Key] = []
-    for query in tiers:
+    for query, fields in zip(tiers, _TIERS, strict=False):
         start, wanted = max(offset - total, 0), limit - len(keys)
         found: Any = opened.searcher.search(query, limit=max(wanted, 1), offset=start, count=True,
                                             order_by_field="rank", order=tantivy.Order.Asc)
@@ -306,8 +313,9 @@ def _ask(opened: _Open, tiers: Sequence[tantivy.Query], limit: int, offset: int)
             for _, address in found.hits:
                 package, _, resource = str(opened.searcher.doc(address)["key"][0]).partition("\n")
                 keys.append((package, resource))
+                by_text += fields[-1] == _TEXT
         total += found.count
-    return Results(total, tuple(keys), "index", opened.state.generation)
+    return Results(total, tuple(keys), "index", opened.state.generation, by_text)
 
 
 def queries(words: Sequence[Word], filters: dict[str, str]) -> list[tantivy.Query]:

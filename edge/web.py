@@ -21,7 +21,7 @@ from edge.help_page import addresses_of, square
 from edge.opened import Append, OpenedNotes
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
-from edge.state import EXTENSION, EdgeState
+from edge.state import EXTENSION, EdgeState, page_url
 from edge.today import Day
 from edge.viewing import viewed
 from kiosk_ui import i18n, pages
@@ -31,6 +31,8 @@ from sync.order import subject_key
 LESSONS_A_PAGE = 48
 RESOURCES_A_PAGE = 60
 RESULTS_A_PAGE = 30
+#: Suggestions while one types: lessons, and what is in them; looked for among so many results.
+MOST_SUGGESTED_LESSONS, MOST_SUGGESTED, SUGGESTED_FROM = 3, 6, 24
 #: Cards on the first page: so many a grade, the fewer the more grades there are; for at most so many grades.
 NEWEST_A_GRADE = ((8, 6), (12, 4), (20, 2))
 #: The same below a day by the timetable of so many entries.
@@ -183,18 +185,34 @@ class Classroom:
         results = self.state.search.results(q, type=kind, limit=RESULTS_A_PAGE,
                                             offset=(page_number() - 1) * RESULTS_A_PAGE) if q else None
         keys = results.keys if results else ()
-        total = results.total if results else 0
+        total, in_texts = (results.total, results.by_text) if results else (0, 0)
 
         def values() -> dict[str, Any]:
             rows = self.state.catalogue().several(keys)
+            by_text = set(keys[len(keys) - in_texts:])
             count = max(1, -(-total // RESULTS_A_PAGE))
-            return {"q": q, "total": total, "results": [shown.item(row) for row in rows],
+            return {"q": q, "total": total,
+                    "results": [hit(row, q if (row.package, row.id) in by_text else None) for row in rows],
                     "filtered": kind is not None, "without_filter": shown.address("/search", q=q),
                     "filters": [{"type": one, "on": one == kind,
                                  "address": shown.address("/search", q=q, type=one)}
                                 for one in (None, *self.types())],
                     "pages": shown.pages("/search", min(page_number(), count), count, q=q, type=kind)}
-        return self.page("search.html", "search", values, q, kind, total, keys)
+        return self.page("search.html", "search", values, q, kind, total, keys, in_texts)
+
+    def suggest(self) -> Response:
+        """What the words typed so far may mean: a few lessons, a few of what is in them, as links."""
+        q = " ".join(request.args.get("q", "").split())[:MOST_QUERY]
+        found = self.state.search.results(q, limit=SUGGESTED_FROM)
+
+        def values() -> dict[str, Any]:
+            rows = self.state.catalogue().several(found.keys)
+            by_text = set(found.keys[len(found.keys) - found.by_text:])
+            lessons = {row.package: row.parent for row in rows if (row.package, row.id) not in by_text}
+            return {"lessons": [shown.lesson(one) for one in list(lessons.values())[:MOST_SUGGESTED_LESSONS]],
+                    "results": [hit(row, q if (row.package, row.id) in by_text else None)
+                                for row in rows[:MOST_SUGGESTED]]}
+        return self.page("suggest.html", "search", values, found.keys, found.by_text)
 
     def types(self) -> list[str]:
         """The types of resources that are here at all."""
@@ -219,16 +237,31 @@ class Classroom:
                                          max(1, -(-found.total // RESOURCES_A_PAGE)))}
         return self.page("lesson.html", "browse", values)
 
-    def resource(self, package: str, resource: str) -> Response:
+    def resource(self, package: str, resource: str) -> AnyResponse:
         """One resource, shown as well as this browser can."""
         row = self.state.catalogue().resource(package, resource)
         if row is None:
             abort(404)
+        wish = " ".join(request.args.get("find", "").split())[:MOST_QUERY]
+        if wish:
+            return self.at_page(row, wish)
         chapter = request.args.get("chapter", type=int)
         response = self.page("resource.html", "browse", lambda: self.resource_values(row, chapter))
         if row.complete and chapter is None and not looks_ahead(request):
             self.opened.add(package=row.package, version=row.parent.version, resource=row.id, name=row.name)
         return response
+
+    def at_page(self, row: ResourceRow, wish: str) -> AnyResponse:
+        """To the page or chapter of a document that has these words; to its beginning where none has."""
+        page = self.state.search.page_of(row.text, wish) if row.text and row.complete else None
+        to = page_url(row)
+        if page is not None and row.type == "book":
+            to = shown.address(to, chapter=page)
+        elif page is not None and row.media_type.startswith("application/pdf"):
+            to = f"{to}#page={page}"
+        answer = redirect(to, 303)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     def resource_values(self, row: ResourceRow, chapter: int | None) -> dict[str, Any]:
         """The values of the page of a resource."""
@@ -300,6 +333,7 @@ class Classroom:
         routes = Blueprint("pages", __name__)
         for address, view in (
                 ("/", self.today), ("/browse", self.browse), ("/search", self.search),
+                ("/suggest", self.suggest),
                 ("/p/<package>", self.lesson), ("/r/<package>/<resource>", self.resource),
                 ("/status", self.status), ("/help", self.help), ("/language/<wish>", self.language),
                 ("/static/<path:name>", static_file), ("/favicon.ico", favicon)):
@@ -341,6 +375,14 @@ def of_each_subject(newest: Sequence[PackageRow], most: int) -> list[PackageRow]
     turns = zip_longest(*(by_subject[subject] for subject in sorted(by_subject, key=subject_key)))
     chosen = [package for turn in turns for package in turn if package][:most]
     return sorted(chosen, key=lambda package: subject_key(package.subject))
+
+
+def hit(row: ResourceRow, words: str | None) -> dict[str, Any]:
+    """A resource as a result; `words` that stand in its text: it opens at the page that has them."""
+    item = shown.item(row)
+    if words and row.complete and row.type in ("document", "book"):
+        item["address"] = shown.address(item["address"], find=words)
+    return item
 
 
 def tile(row: MenuRow, address: str) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def read_epub(path: Path, found: Found) -> bytes:
                     page.read(decode(book.bytes(name)))
                     chapters.append(page.text())
                 except KeyError:
+                    chapters.append("")  # so that the number of a text is the number of its chapter
                     found.warnings.append(f"lacks the chapter {name!r}")
                 if sum(map(len, chapters)) > MOST_TEXT_CHARACTERS:
                     break
