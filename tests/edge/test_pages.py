@@ -640,7 +640,7 @@ def test_a_document_is_drawn_by_scripts_of_the_box_that_make_no_code_of_it(room:
     scripts = re.findall(r'(?:src|data-worker)="(/static/[^"]+)"', page.text)
     scripts = [one for one in scripts if "/show.js" not in one]  # the screen's, of no document
     assert [Path(urlsplit(one).path).name for one in scripts] == [
-        "keys.js", "pdf.worker.min.js", "pdf.min.js", "paper.js"]
+        "keys.js", "suggest.js", "pdf.worker.min.js", "pdf.min.js", "paper.js"]
     for answer in (page, *(client.get(one) for one in scripts)):
         assert answer.status_code == 200 and "'self'" in answer.headers["Content-Security-Policy"]
         assert "unsafe-eval" not in answer.headers["Content-Security-Policy"]
