@@ -170,10 +170,12 @@ class Https:
         return moved
 
     def _counted(self, act: Callable[[], None]) -> Moved:
-        pool = self._pool
-        received, sent = pool.received_bytes, pool.sent_bytes
+        """Do it; what moved meanwhile, less what calls that a callback made have reported themselves."""
+        received, sent, told = self._pool.received_bytes, self._pool.sent_bytes, self._told
         act()
-        moved = Moved(pool.received_bytes - received, pool.sent_bytes - sent)
+        moved = Moved(
+            self._pool.received_bytes - received - (self._told.received_bytes - told.received_bytes),
+            self._pool.sent_bytes - sent - (self._told.sent_bytes - told.sent_bytes))
         self._told += moved
         return moved
 

@@ -27,8 +27,9 @@ from sync.pairing import Pairing
 CONNECTIONS = 6
 #: Silence on all connections while something was asked: the line is dead. In seconds.
 SILENT_S = 9.0
-#: Silence on one while others talk: what was asked there is asked elsewhere. In seconds.
-STALLED_S = 6.0
+#: Silence on one while others talk: what was asked there is asked elsewhere. In seconds: while there is more
+#: to ask for (it harms nobody, and what is on its way would come twice); when all waits for the last pieces.
+STALLED_S, LAST_STALLED_S = 12.0, 3.0
 #: How often the round trip is looked at: at least and at most between two pings, in seconds.
 PING_LEAST_S, PING_MOST_S = 0.1, 1.0
 #: A turn that took longer than this, in seconds, says nothing about the line: we were busy ourselves.
@@ -58,6 +59,8 @@ class Pool:
         self.window = Window()
         #: Called after each turn: a transfer asks for more.
         self.between: Callable[[], None] = lambda: None
+        #: Is all asked for, so that the transfer waits for the last pieces only?
+        self.last = False
         #: Was the window full since the last answer to a ping?
         self.window_used = False
 
@@ -153,7 +156,8 @@ class Pool:
         if now - heard > SILENT_S and any(one.busy for one in self._known):
             raise self._broken(f"silent for {SILENT_S:.0f} s")
         for one in busy:
-            stalled = now - max(one.heard, self._resumed) > STALLED_S and now - heard < STALLED_S / 2
+            patience_s = LAST_STALLED_S + 3 * self.window.idle_s if self.last else STALLED_S
+            stalled = now - max(one.heard, self._resumed) > patience_s and now - heard < patience_s / 2
             if one is not control and stalled:
                 log("box.https").info("connection-stalled")
                 self._drop(one)
