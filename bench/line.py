@@ -226,8 +226,8 @@ def interactive(_full: bool, stage: Stage) -> str:
     theirs = _at(rsync[0], 0.95) / _at(idle[0], 0.95)
     head = ["", "pages", "round trip, median", "95th percentile", "page of 20 KB, median", "95th percentile"]
     return f"""\
-{shape}, {shape.congestion} at both ends, a queue of half a second before the line. 12 MiB come; meanwhile a page is
-looked up over the same line again and again. Round trip: of its TCP connection.
+{shape}, {shape.congestion} at both ends, a queue of half a second before the line. 12 MiB come; meanwhile
+a page is looked up over the same line again and again. Round trip: of its TCP connection.
 
 {table(head, rows)}
 
@@ -236,8 +236,8 @@ Goal: round trip at the 95th percentile ≤ 1.5 × that of the idle line: {_said
 
 
 def _pages(line: Line, port: int, act: Callable[[], Any]) -> tuple[list[float], list[float]]:
-    """Round trips and loading times of a page, in seconds, while `act` runs; the first seconds do not count: a
-    transfer finds out then how fast the line is."""
+    """Round trips and loading times of a page, in seconds, while `act` runs; the first seconds do not count:
+    a transfer finds out then how fast the line is."""
     loader = subprocess.Popen([*line.inside("point"), sys.executable, "-c", _LOADER, HUB, str(port)],
                               stdout=subprocess.PIPE, text=True)
     try:

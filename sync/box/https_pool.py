@@ -32,6 +32,8 @@ SILENT_S = 9.0
 STALLED_S, LAST_STALLED_S = 12.0, 3.0
 #: How often the round trip is looked at: at least and at most between two pings, in seconds.
 PING_LEAST_S, PING_MOST_S = 0.1, 1.0
+#: … and so many in a round trip of the idle line between these.
+PINGS_A_TRIP = 4
 #: A turn that took longer than this, in seconds, says nothing about the line: we were busy ourselves.
 BUSY_S = 0.05
 #: Nobody listened for so long, in seconds: silence counts from now on.
@@ -55,6 +57,7 @@ class Pool:
         self._closed_received = self._closed_sent = 0
         self._pinged = float("-inf")
         self._turned = self._resumed = SYSTEM.monotonic()
+        self._answered_at, self._answered_received = self._turned, 0  # when the last ping was answered
         self._prompt = False  # were we quick enough for a ping to mean something?
         self.window = Window()
         #: Called after each turn: a transfer asks for more.
@@ -206,17 +209,22 @@ class Pool:
 
     def _ping(self) -> None:
         now = SYSTEM.monotonic()
-        pause = min(max(self.window.idle_s / 2, PING_LEAST_S), PING_MOST_S)
-        if self._control is None or now - self._pinged < pause:
+        pause = min(max(self.window.idle_s / PINGS_A_TRIP, PING_LEAST_S), PING_MOST_S)
+        # Behind an answer on the same connection a ping would wait for that, not for the line.
+        if self._control is None or self._control.busy or now - self._pinged < pause:
             return
         self._control.on_ping = self._answered
         if self._control.ping():
             self._pinged = now
 
     def _answered(self, took_s: float) -> None:
+        now, received = SYSTEM.monotonic(), self.received_bytes
+        rate = (received - self._answered_received) / max(now - self._answered_at, 1e-3)
         if self._prompt:
-            self.window.answered(took_s, SYSTEM.monotonic(), used=self.window_used)
+            used = self.window_used and rate * self.window.idle_s >= self.window.size / 2
+            self.window.answered(took_s, now, used=used)
         self.window_used = False
+        self._answered_at, self._answered_received = now, received
 
     def _drop(self, connection: Connection) -> None:
         if self._known.pop(connection, 0):
