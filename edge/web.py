@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, abort, g, redirect, request, send_
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import errors, shown
-from edge.catalogue import MenuRow, PackageRow, ResourceRow
+from edge.catalogue import BookRow, MenuRow, PackageRow, ResourceRow
 from edge.facts import BoxFacts, Status
 from edge.help_page import addresses_of, square
 from edge.opened import Append, OpenedNotes
@@ -139,16 +139,19 @@ class Classroom:
             {"name": grade.name, "address": shown.address("/browse", grade=grade.name)} for grade in menu]}
 
     def browse(self) -> Response:
-        """Grade, then subject, then the lessons by edition and volume."""
+        """Grade, then subject, then the lessons by edition and volume, or those of one alone."""
         grade, subject = request.args.get("grade"), request.args.get("subject")
-        return self.page("browse.html", "browse", lambda: self.browsed(grade, subject, page_number()))
+        edition, volume = request.args.get("edition"), request.args.get("volume")
+        book = None if edition is None or volume is None else (edition, volume)
+        return self.page("browse.html", "browse", lambda: self.browsed(grade, subject, book, page_number()))
 
-    def browsed(self, grade: str | None, subject: str | None, page: int) -> dict[str, Any]:
-        """The values of the browse page."""
+    def browsed(self, grade: str | None, subject: str | None, chosen: tuple[str, str] | None,
+                page: int) -> dict[str, Any]:
+        """The values of the browse page; `chosen` is an edition and volume."""
         catalogue = self.state.catalogue()
         _ = i18n.translations(g.language).gettext
         trail: list[tuple[str, str | None]] = [(_("All lessons"), "/browse" if grade is not None else None)]
-        values: dict[str, Any] = {"tiles": [], "groups": [], "heading": "",
+        values: dict[str, Any] = {"tiles": [], "groups": [], "books": [], "heading": "",
                                   "pages": shown.pages("/browse", 1, 1)}
         if grade is None:
             values["tiles"] = [{**tile(row, shown.address("/browse", grade=row.name)),
@@ -164,14 +167,23 @@ class Classroom:
             trail.append((grade or _("Other"), above))
             if subject is not None:
                 trail.append((subject or _("Other"), None))
-            books = catalogue.books(grade, subject)
+            everything = catalogue.books(grade, subject)
+            books = [book for book in everything if chosen in (None, (book.edition, book.volume))]
+            if len(everything) > 1:
+                values["books"] = [(None, chosen is None, shown.address(
+                    "/browse", grade=grade, subject=subject)), *(
+                    (book_name(book), chosen == (book.edition, book.volume), shown.address(
+                        "/browse", grade=grade, subject=subject, edition=book.edition, volume=book.volume))
+                    for book in everything)]
             total = sum(len(book.packages) for book in books)
             count = max(1, -(-total // LESSONS_A_PAGE))
             page = min(page, count)
-            values["pages"] = shown.pages("/browse", page, count, grade=grade, subject=subject)
+            edition, volume = chosen or (None, None)
+            values["pages"] = shown.pages("/browse", page, count, grade=grade, subject=subject,
+                                          edition=edition, volume=volume)
             rows = [(book, package) for book in books for package in book.packages]
             for book, package in rows[(page - 1) * LESSONS_A_PAGE:page * LESSONS_A_PAGE]:
-                name = " ".join(part for part in (book.edition, book.volume) if part)
+                name = book_name(book)
                 if not values["groups"] or values["groups"][-1]["name"] != name:
                     values["groups"].append({"name": name, "lessons": []})
                 values["groups"][-1]["lessons"].append(shown.lesson(package))
@@ -383,6 +395,11 @@ def hit(row: ResourceRow, words: str | None) -> dict[str, Any]:
     if words and row.complete and row.type in ("document", "book"):
         item["address"] = shown.address(item["address"], find=words)
     return item
+
+
+def book_name(book: BookRow) -> str:
+    """Its edition and volume."""
+    return " ".join(part for part in (book.edition, book.volume) if part)
 
 
 def tile(row: MenuRow, address: str) -> dict[str, Any]:

@@ -516,6 +516,29 @@ def test_rows_of_search_escape_what_was_typed(room: Room) -> None:
         assert next(e for e in page.all("input") if e.get("name") == "q").get("value") == text[:100]
 
 
+def test_a_subject_is_narrowed_to_an_edition_and_volume(room: Room) -> None:
+    usual(room)
+    assert "edition=" not in room.page("/browse?grade=三年级&subject=语文"), "one book alone is no choice"
+    for edition, volume in (("人教版", "下册"), ("北师大版", "上册"), ("", "")):
+        add_package(room.database, f"more-{edition}-{volume}", f"{edition}{volume}的一课", [{"name": "课文"}],
+                    educationalLevel="三年级", about="语文", edition=edition, volume=volume)
+    page = Page(room.page("/browse?grade=三年级&subject=语文"))
+    narrow = [link for link in page.links if "edition=" in link]
+    assert [link.words for link in page.all("a") if "edition=" in str(link.get("href"))] == [
+        "人教版 上册", "人教版 下册", "北师大版 上册", "Other"]
+    lessons = [[link for link in Page(room.page(address)).links if link.startswith("/p/")]
+               for address in narrow]
+    assert [len(found) for found in lessons] == [1, 1, 1, 1] and lessons[0] == ["/p/g3-yuwen-01"]
+    everything = sorted(link for link in page.links if link.startswith("/p/"))
+    assert sorted(link for found in lessons for link in found) == everything
+    for address in narrow:
+        there = Page(room.page(address))
+        assert broken_rules(there, "en") == []
+        [here] = [link for link in there.all("a") if link.get("aria-current") == "true"]
+        assert here.get("href") == address
+    assert "Nothing here yet" in room.page("/browse?grade=三年级&subject=语文&edition=x&volume=y")
+
+
 # -- language, errors, forms -------------------------------------------------------------------------
 
 def test_the_language_is_switched_and_kept(room: Room) -> None:
