@@ -49,6 +49,9 @@
   var film = null;
   var frame = null;
   var scroll = null;
+  var sheet = null;     /* where a PDF is drawn, and the PDF once it is open */
+  var paper = null;
+  var drawing = 0;
   var page = 1;
   var pages = 0;
   var loading = false;  /* what stands on the stage is not what is wanted yet */
@@ -69,7 +72,10 @@
     });
   }
   setInterval(function () { if (film && !film.paused) { say(); } }, SAY_MS);
-  window.addEventListener('resize', function () { say(); });
+  window.addEventListener('resize', function () {
+    if (paper) { draw(); }
+    say();
+  });
 
   function quiet() { document.getElementById('quiet').hidden = !(film && film.muted); }
 
@@ -95,8 +101,10 @@
     page = Math.max(1, pages ? Math.min(to, pages) : to);
     if (scroll) {
       scroll.scrollTop = (page - 1) * step();
-    } else if (frame && frame.hasAttribute('data-paper')) {
-      go(frame.getAttribute('data-paper') + '#page=' + page + '&view=Fit');
+    } else if (paper) {
+      draw();
+    } else if (frame && frame.hasAttribute('data-file')) {
+      go(frame.getAttribute('data-file') + '#page=' + page + '&view=Fit');
     } else if (frame && frame.hasAttribute('data-chapters')) {
       go(frame.getAttribute('data-chapters') + page);
     }
@@ -112,6 +120,70 @@
     frame = next;
   }
 
+  /* -- a PDF, drawn by pdf.js page by page ------------------------------------------------------------ */
+  function library(done) {
+    if (window.pdfjsLib || window['pdfjs-dist/build/pdf']) { done(); return; }
+    var script = document.createElement('script');
+    script.src = sheet.getAttribute('data-library');
+    script.onload = done;
+    document.head.appendChild(script);
+  }
+
+  function open() {
+    var mine = sheet;
+    library(function () {
+      if (mine !== sheet) { return; }
+      var pdfjs = window.pdfjsLib || window['pdfjs-dist/build/pdf'];
+      pdfjs.GlobalWorkerOptions.workerSrc = mine.getAttribute('data-worker');
+      /* no code is ever made of what a document says (CVE-2024-4367); the policy of the page forbids it, too */
+      pdfjs.getDocument({
+        url: mine.getAttribute('data-paper'), isEvalSupported: false, enableXfa: false, disableAutoFetch: true,
+        disableStream: true, rangeChunkSize: 65536, cMapUrl: mine.getAttribute('data-maps'), cMapPacked: true,
+        standardFontDataUrl: mine.getAttribute('data-fonts')
+      }).promise.then(function (found) {
+        if (mine !== sheet) { found.destroy(); return; }
+        paper = found;
+        pages = paper.numPages;
+        turn(page);
+        say();
+      }).catch(function (error) {
+        if (mine !== sheet) { return; }
+        if (/^(MissingPDF|UnexpectedResponse|UnknownError)Exception$/.test(error.name)) { setTimeout(open, 3000); } else { refuse(mine); }
+      });
+    });
+  }
+
+  function refuse(mine) { mine.querySelector('.screen-words').hidden = false; }
+
+  function draw() {
+    var mine = drawing += 1;
+    var number = page;
+    paper.getPage(number).then(function (one) {
+      if (mine !== drawing) { return undefined; }
+      var size = one.getViewport({ scale: 1 });
+      var fit = one.getViewport({ scale: Math.min(window.innerWidth / size.width, window.innerHeight / size.height) });
+      var fresh = document.createElement('canvas');
+      fresh.width = Math.floor(fit.width);
+      fresh.height = Math.floor(fit.height);
+      return one.render({ canvasContext: fresh.getContext('2d'), viewport: fit }).promise.then(function () {
+        if (mine !== drawing) { return; }
+        var before = sheet.querySelector('canvas');
+        if (before) { sheet.removeChild(before); }
+        sheet.appendChild(fresh);
+        sheet.setAttribute('data-drawn', number);
+      });
+    }).catch(function () { if (mine === drawing && sheet) { refuse(sheet); } });
+  }
+
+  function clear() {
+    if (paper) { paper.destroy(); }
+    film = frame = scroll = sheet = paper = null;
+    drawing += 1;
+    pages = 0;
+    page = 1;
+  }
+
+  /* -- commands --------------------------------------------------------------------------------------- */
   function obey() {
     if (state.version === obeyed) { return; }
     obeyed = state.version;
@@ -130,13 +202,15 @@
 
   function shown(text, again) {
     loading = false;
+    clear();
     stage.innerHTML = text;
     film = stage.querySelector('[data-film]');
     frame = stage.querySelector('iframe');
     scroll = stage.querySelector('[data-scroll]');
+    sheet = stage.querySelector('[data-paper]');
     pages = frame ? +(frame.getAttribute('data-pages') || 0) : scroll ? Math.max(1, Math.ceil((scroll.scrollHeight - scroll.clientHeight) / step()) + 1) : 0;
-    page = 1;
     turn(state.page);
+    if (sheet) { open(); }
     obeyed = state.version;
     jumped = state.jump;
     if (film) {
@@ -177,8 +251,7 @@
         view(first);
       } else {
         stage.innerHTML = '';
-        film = frame = scroll = null;
-        pages = 0;
+        clear();
         obeyed = told.version;
         quiet();
         say();
