@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
 
 from edge import shown, subtitles
 from edge.catalogue import ResourceRow
 from edge.decoded import decoded
-from edge.epub import BadBook, Book, read_book
+from edge.epub import BadBook, Book, read_book, resolve
 from edge.reader import book_file, chapter_address
 from edge.state import EdgeState, active, page_url
-from sync.canonical import sha256_hex
+from edge.written import written
 from sync.layout import object_path
 from sync.logs import log
 
-#: Most of a text that is shown on its page, in bytes: about 40 pages; the whole can be downloaded.
-MOST_SHOWN_TEXT_BYTES = 48 * 1024
+#: Most of a text that is looked at, in bytes: the longest novels; the whole can be downloaded.
+MOST_TEXT_BYTES = 4 * 1024 * 1024
 
 
-def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any]:
-    """The values `item` and `book` of the template: all that the page shows of the resource itself."""
-    item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text": None,
-            "text_cut": False, "broken": False, "subtitles": [], "key": "", "bytes_address": None,
+def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None,
+           part: int = 1) -> dict[str, Any]:
+    """The values `item`, `book` and `written` of the template: all that the page shows of the resource
+    itself. `chapter` is that of a book, `part` that of a long text."""
+    item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text_cut": False,
+            "broken": False, "subtitles": [], "key": "", "bytes_address": None,
             "content_address": None, "download_address": None}
-    found: dict[str, Any] = {"item": item, "book": None}
+    found: dict[str, Any] = {"item": item, "book": None, "written": None}
     if not resource.complete:
         return found
     address = state.resource_url(resource, host)
@@ -38,24 +43,36 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
         item["subtitles"] = subtitles.beside(state, resource)
         item["key"] = f"{resource.package}/{resource.id}/{(resource.sha256 or '')[:12]}"
     if resource.type == "text" or (resource.type == "file" and resource.media_type.startswith("text/")):
-        item["text"], item["text_cut"] = _text(state, resource)
+        found["written"], item["text_cut"] = _written(state, resource, host, part)
     if resource.type == "book" and book_file(state, resource):
         found["book"] = _book(state, resource, host, chapter)
         item["broken"] = found["book"] is None
     return found
 
 
-def _text(state: EdgeState, resource: ResourceRow) -> tuple[str | None, bool]:
+def _written(state: EdgeState, resource: ResourceRow, host: str,
+             part: int) -> tuple[dict[str, Any] | None, bool]:
+    """What is shown of a text, and whether the file is longer than what is looked at."""
     try:
         with (state.layout.library / object_path(resource.sha256 or "")).open("rb") as file:
-            data = file.read(MOST_SHOWN_TEXT_BYTES + 1)
+            data = file.read(MOST_TEXT_BYTES + 1)
     except OSError as error:
         log("edge.viewing").error("text-unreadable", resource=resource.id, reason=str(error))
         return None, False
-    if len(data) <= MOST_SHOWN_TEXT_BYTES and sha256_hex(data) != resource.sha256:
-        log("edge.viewing").error("text-rotten", resource=resource.id, sha256=resource.sha256)
-        return None, False
-    return decoded(data[:MOST_SHOWN_TEXT_BYTES]), len(data) > MOST_SHOWN_TEXT_BYTES
+
+    def turn(link: str, kind: str) -> str | None:
+        target = resolve(resource.entry, link)
+        row = state.catalogue().file(resource.package, target[0]) if target else None
+        if row is None or not row.complete or kind == "media":
+            return None
+        if kind == "picture":
+            return state.file_url(row, host) if row.media_type.startswith("image/") else None
+        return f"/r/{quote(row.package)}/{row.resource}"
+
+    markdown = resource.media_type.startswith("text/markdown")
+    found = written(decoded(data[:MOST_TEXT_BYTES]), part, turn if markdown else None)
+    return {"html": Markup(found.html), "text": found.text,  # noqa: S704 - cleaned by edge.chapter
+            "pages": shown.pages(page_url(resource), found.number, found.count)}, len(data) > MOST_TEXT_BYTES
 
 
 def _book(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None) -> dict[str, Any] | None:

@@ -259,7 +259,8 @@ class Classroom:
             return self.at_page(row, wish)
         chapter = request.args.get("chapter", type=int)
         response = self.page("resource.html", "browse", lambda: self.resource_values(row, chapter))
-        if row.complete and chapter is None and not looks_ahead(request):
+        turned = chapter is not None or page_number() > 1
+        if row.complete and not turned and not looks_ahead(request):
             self.opened.add(package=row.package, version=row.parent.version, resource=row.id, name=row.name)
         return response
 
@@ -280,7 +281,7 @@ class Classroom:
         catalogue = self.state.catalogue()
         before, after = catalogue.neighbours(row)
         around, first = self.around(row)
-        return {**viewed(self.state, row, checked_host(request.headers.get("Host")), chapter),
+        return {**viewed(self.state, row, checked_host(request.headers.get("Host")), chapter, page_number()),
                 "lesson": shown.lesson(row.parent), "first_number": first,
                 "trail": [*place_of(row.parent), (row.parent.name, shown.package_address(row.package)),
                           (row.name, None)],

@@ -16,7 +16,7 @@
     if (name === 'textarea') { return true; }
     if (name === 'select') { return !sideways; }
     if (name === 'video' || name === 'audio') { return sideways; }
-    if (name === 'pre') { return !sideways && scrolls(element, way); }
+    if (/\bwords\b/.test(element.className)) { return !sideways && scrolls(element, way); }
     if (name !== 'input' || !/^(text|search|email|number|password|tel|url)$/.test(type)) { return false; }
     if (!sideways || type === 'number') { return type === 'number'; }
     if (element.value === '') { return false; }

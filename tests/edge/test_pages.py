@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from edge.viewing import MOST_SHOWN_TEXT_BYTES
 from edge.web import LESSONS_A_PAGE, RESOURCES_A_PAGE, RESULTS_A_PAGE
 from kiosk_ui.i18n import LANGUAGES
 from kiosk_ui.pages import has_static
@@ -353,7 +352,7 @@ def test_what_is_still_coming_says_how_much(room: Room) -> None:
     assert f"/r/g1-yuwen-01/{resource_id('g1-yuwen-01', '天地人')}" in lesson.links
 
 
-def test_a_long_text_is_cut_and_says_so(room: Room) -> None:
+def test_a_long_text_is_read_part_by_part(room: Room) -> None:
     text = "早晨上学。" * 20_000
     add_package(room.database, "long", "长文", [
         {"name": "长", "type": "text", "mediaType": "text/plain", "entry": "长.txt",
@@ -362,13 +361,19 @@ def test_a_long_text_is_cut_and_says_so(room: Room) -> None:
          "files": [file_of(room, "g.txt", "<大青树>".encode("gb18030"))]},
         {"name": "宽", "type": "text", "mediaType": "text/plain", "entry": "u.txt",
          "files": [file_of(room, "u.txt", "大青树".encode("utf-16"))]}])
-    page = shown(room, "长", package="long")
-    words = only(page, "pre").words
-    assert words == text[:len(words)] and 0 < len(words.encode()) <= MOST_SHOWN_TEXT_BYTES
-    assert "Only the beginning is shown" in page.words
+    read, address, parts = "", f"/r/long/{resource_id('long', '长')}", 0
+    while address:
+        page = Page(room.page(address))
+        read, parts = read + only(page, "pre").words, parts + 1
+        assert len(page.html.encode()) <= MOST_PAGE_BYTES and f"Page {parts} of 7" in page.words
+        address = next((one.get("href") for one in page.all("a") if one.get("rel") == "next"
+                        and "Next page" in one.words), None)
+    assert read == text and parts == 7
+    room.classroom.opened.flush()
+    assert [note["name"] for note in room.noted] == ["长"], "opened once, then turned"
     for name, expected in (("国标", "<大青树>"), ("宽", "大青树")):
         page = shown(room, name, package="long")
-        assert only(page, "pre").words == expected and "Only the beginning" not in page.words
+        assert only(page, "pre").words == expected
 
 
 def test_a_drawing_is_shown_as_a_picture_and_cannot_run(room: Room) -> None:
