@@ -76,6 +76,8 @@ def pages(stage: Stage) -> dict[str, list[str]]:
                    for grade in GRADES for subject in SUBJECTS],
         "search": [f"/search?{urlencode({'q': word[:2] + more})}" for word in WORDS
                    for more in ("", " 朗读")],
+        "suggestions": [f"/suggest?{urlencode({'q': word[:letters]})}" for word in WORDS
+                        for letters in (1, 2)],
         "lesson": [f"/p/lesson-{number:04}" for number in range(0, LESSONS, 7)],
         "resource": [f"/r/{quote(one['package'])}/{one['id']}" for one in items],
         "API search": [f"/api/v1/resources?{urlencode({'q': word[:2], 'limit': 30})}" for word in WORDS],

@@ -95,6 +95,20 @@ def test_it_is_usable_before_any_script(box: Stage, browser: Any) -> None:
     assert found(browser, ".suggestions") == []
 
 
+@pytest.mark.parametrize("width", [390, 1024, 1920])
+def test_the_week_is_filled_in(box: Stage, browser: Any, width: int) -> None:
+    resize(browser, width, 800)
+    go(browser, box.url + "timetable?grade=三年级")
+    assert find(browser, "[name=from0]").get_attribute("value") == "09:00"
+    assert violations(browser, axe.source()) == []
+    field = find(browser, "[name=s0-0]")
+    field.clear()
+    field.send_keys(f"劳动{width}")
+    follow(browser, find(browser, ".sheet-form button"))
+    assert find(browser, "[name=s0-0]").get_attribute("value") == f"劳动{width}"
+    assert any(one["subject"] == f"劳动{width}" for one in box.box("timetable")["periods"])
+
+
 def suggestions(driver: Any) -> list[Any]:
     return found(driver, ".suggestions:not([hidden]) a")
 
