@@ -13,14 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import catalogue, line, polls, publish, serving, sync, wan
+from bench import catalogue, line, polls, publish, sending, serving, sync, wan
 from bench.results import RESULTS, write_section
 from tests.e2e.stage import Stage
 
 #: Each is given an empty stage and returns the text of its section.
 BENCHMARKS: dict[str, Callable[[Stage], str]] = {
-    "catalogue": catalogue.run, "polls": polls.run, "publish": publish.run, "serving": serving.run,
-    "sync": sync.run}
+    "catalogue": catalogue.run, "polls": polls.run, "publish": publish.run, "sending": sending.run,
+    "serving": serving.run, "sync": sync.run}
 
 
 def main(words: list[str]) -> int:

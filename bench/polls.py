@@ -66,19 +66,19 @@ def run(stage: Stage) -> str:
     wait_for("nginx", lambda: '"nginx-started"' in service.text())
     wait_for("all that is done at a start", lambda: ask(f"http://127.0.0.1:{stage.hub_port}/healthz")["ok"])
     time.sleep(5)
-    with _load(stage) as idle:
+    with watched(stage) as idle:
         time.sleep(IDLE_S)
     per_second = idle.cpu_s / idle.seconds
     clients = [Client(stage.https_port, credentials(pairing, pairing.parent)) for pairing in pairings]
     tags = _tags(clients)
-    with _load(stage) as https:
+    with watched(stage) as https:
         _spread(MINUTE_S, [partial(_poll, client, tag, https)
                            for client, tag in zip(clients, tags, strict=True)])
     https.idle_cpu_s = per_second * https.seconds
     for client in clients:
         client.close()
     key = key_file(stage, stage.place)
-    with _load(stage) as ssh:
+    with watched(stage) as ssh:
         _spread(MINUTE_S * SSH_BOXES / BOXES, [partial(_login, stage, key, number, ssh)
                                                for number in range(SSH_BOXES)])
     ssh.idle_cpu_s = per_second * ssh.seconds
@@ -171,7 +171,7 @@ def _spread(seconds: float, work: Sequence[Callable[[], None]]) -> None:
 
 
 @contextlib.contextmanager
-def _load(stage: Stage) -> Iterator[Load]:
+def watched(stage: Stage) -> Iterator[Load]:
     """Watch the hub's processes for the block."""
     load, ended = Load(), threading.Event()
 

@@ -115,6 +115,8 @@ http {{
     }}
 
     sendfile on;
+    http2_chunk_size 16k;    # a whole TLS record each
+    output_buffers 2 128k;
     tcp_nodelay on;
     keepalive_timeout {KEEPALIVE_S}s;
     keepalive_requests 1000000;
