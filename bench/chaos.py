@@ -1,4 +1,5 @@
-"""`python -m bench.chaos FILE…`: the section "chaos", from what `make chaos CHAOS_ARGS="--json FILE"` wrote.
+"""`python -m bench.chaos [--note TEXT] FILE…`: the section "chaos", from what
+`make chaos CHAOS_ARGS="--json FILE"` wrote. TEXT says what else is to be known: runs that failed, for one.
 
 Not part of `make bench`: a run with a thousand kills takes half an hour, and several may be added up.
 """
@@ -15,7 +16,7 @@ from typing import Any
 from bench.results import table, write_section
 
 
-def section(runs: list[dict[str, Any]]) -> str:
+def section(runs: list[dict[str, Any]], note: str = "") -> str:
     """The text for one run or several."""
     counts: Counter[tuple[str, str]] = Counter()
     held: Counter[str] = Counter()
@@ -34,16 +35,19 @@ technician syncs, checks and carries a stick. Each run ended with every promise 
 
 Held, in all runs together:
 
-{told}"""
+{told}
+
+{note}""".rstrip()
 
 
-def main(files: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Write the section; 2 without files."""
+    note, files = (words[1], words[2:]) if words[:1] == ["--note"] and len(words) > 1 else ("", words)
     if not files:
         print(__doc__, file=sys.stderr)
         return 2
     runs = [json.loads(Path(file).read_text("utf-8")) for file in files]
-    write_section("chaos", section(runs), Path(tempfile.gettempdir()))
+    write_section("chaos", section(runs, note), Path(tempfile.gettempdir()))
     return 0
 
 
