@@ -120,8 +120,9 @@ class Shelf:
                 bad = error
         if bad is not None:
             set_problem(self.journal, bad)
-        else:
-            clear_problem(self.journal, "manifest-bad")
+        for code in ("manifest-bad", "object-damaged"):  # a manifest that has rotted is the latter
+            if bad is None or bad.code != code:
+                clear_problem(self.journal, code)
         self._due = needed(self.database, self.clock) if self._lacking else {}
 
     def _settle(self, one: Assigned, row: tuple[str, int] | None) -> None:

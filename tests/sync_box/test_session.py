@@ -19,6 +19,7 @@ from sync.box import session
 from sync.box.journal import Journal
 from sync.box.problems import set_problem
 from sync.box.session import sync_once
+from sync.box.shelf import Shelf
 from sync.box.status import box_status
 from sync.canonical import sha256_hex
 from sync.carrier import Carrier
@@ -318,3 +319,18 @@ def test_uploads_that_came_through_after_all_wait_no_longer(joined: Joined) -> N
     set_problem(journal, Unreachable("uploads-wait", hub="中心校", reason="the link broke at the very end"))
     joined.sync()
     assert box_status(joined.box)["problems"] == []
+
+
+def test_a_manifest_that_rots_before_all_is_there_is_a_problem_until_it_is_back(joined: Joined) -> None:
+    package = joined.lesson("课一", a="甲")
+    joined.sync()
+    database, store = joined.box.database, joined.box.store
+    database.execute("UPDATE package SET complete = 0")
+    database.execute("UPDATE resource SET complete = 0")
+    (manifest,) = database.execute("SELECT manifest FROM package").fetchone()
+    store.path(manifest).write_bytes(b"rotten")
+    shelf = Shelf(database, store, Journal(database, joined.clock), joined.clock)
+    shelf.settle()
+    assert joined.problems() == {"object-damaged"}
+    joined.sync()
+    assert joined.problems() == set() and joined.packages() == {package: (1, True)}
