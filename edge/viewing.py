@@ -14,6 +14,7 @@ from edge.epub import BadBook, Book, read_book, resolve
 from edge.reader import book_file, chapter_address
 from edge.state import EdgeState, active, page_url
 from edge.written import written
+from sync.canonical import sha256_hex
 from sync.layout import object_path
 from sync.logs import log
 
@@ -58,6 +59,9 @@ def _written(state: EdgeState, resource: ResourceRow, host: str,
             data = file.read(MOST_TEXT_BYTES + 1)
     except OSError as error:
         log("edge.viewing").error("text-unreadable", resource=resource.id, reason=str(error))
+        return None, False
+    if len(data) <= MOST_TEXT_BYTES and sha256_hex(data) != resource.sha256:
+        log("edge.viewing").error("text-rotten", resource=resource.id, sha256=resource.sha256)
         return None, False
 
     def turn(link: str, kind: str) -> str | None:
