@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.results import table
-from bench.wan import CONTENT_BYTES, PACKET_BYTES, SEED, ByHand, Line, Shape, late, lesson
-from tests.e2e.stage import Stage, wait_for
+from bench.wan import CONTENT_BYTES, HUB, PACKET_BYTES, SEED, ByHand, Line, Shape, late, lesson
+from tests.e2e.stage import Stage, free_port, wait_for
 
 MIB = 1024 * 1024
 SATELLITE = Shape(2_000_000, 600, 0.01)
@@ -196,9 +197,83 @@ def flapping(_full: bool, stage: Stage) -> str:
     return _cut(stage, shape, 20 * MIB, "up for 30 s, down for 10 s", cuts)
 
 
+def interactive(_full: bool, stage: Stage) -> str:
+    """A page that somebody looks up over the line of a sync."""
+    shape = Shape(2_000_000, 600)
+    with Line(stage, shape) as line:
+        line.set_up()
+        folder = lesson(stage.place / "lesson", {"film.mp4": _noise(12 * MIB, 1)})
+        stage.publish(folder)
+        line.serve_hub()
+        page = lesson(stage.place / "page", {"page.html": _noise(20_000, 2)})
+        port = free_port()
+        server = subprocess.Popen([*line.inside("hub"), sys.executable, "-m", "http.server", "--bind", HUB,
+                                   "--directory", str(page), str(port)], stderr=subprocess.DEVNULL)
+        wait_for("the page", lambda: line.listens(port))
+        idle = _pages(line, port, lambda: time.sleep(40))
+        ours = _pages(line, port, line.sync)
+        hand = ByHand(line)
+        rsync = _pages(line, port, lambda: hand.copy(folder, stage.place / "got"))
+        hand.stop()
+        server.terminate()
+        server.wait(10)
+        lateness = late(line.stats())
+    rows = [[name, str(len(trips)), *(f"{_at(trips, share):.2f} s" for share in (0.5, 0.95)),
+             *(f"{_at(loads, share):.2f} s" for share in (0.5, 0.95))]
+            for name, (trips, loads) in (("idle line", idle), ("during box sync", ours),
+                                         ("during rsync by hand", rsync))]
+    worse = _at(ours[0], 0.95) / _at(idle[0], 0.95)
+    theirs = _at(rsync[0], 0.95) / _at(idle[0], 0.95)
+    head = ["", "pages", "round trip, median", "95th percentile", "page of 20 KB, median", "95th percentile"]
+    return f"""\
+{shape}, {shape.congestion} at both ends, a queue of half a second before the line. 12 MiB come; meanwhile
+a page is looked up over the same line again and again. Round trip: of its TCP connection.
+
+{table(head, rows)}
+
+Goal: round trip at the 95th percentile ≤ 1.5 × that of the idle line: {_said(worse <= 1.5)}, {worse:.2f} × \
+(rsync: {theirs:.2f} ×). {lateness}"""
+
+
+def _pages(line: Line, port: int, act: Callable[[], Any]) -> tuple[list[float], list[float]]:
+    """Round trips and loading times of a page, in seconds, while `act` runs; the first seconds do not count:
+    a transfer finds out then how fast the line is."""
+    loader = subprocess.Popen([*line.inside("point"), sys.executable, "-c", _LOADER, HUB, str(port)],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        act()
+    finally:
+        loader.terminate()
+    found = [[float(word) for word in row.split()] for row in loader.communicate()[0].splitlines()]
+    whole = [row for row in found if len(row) == 3 and row[0] > SETTLED_S]
+    return [row[1] for row in whole], [row[2] for row in whole]
+
+
+def _at(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+#: Prints, for each page: when it was asked for, the round trip, until it was there.
+_LOADER = """
+import socket, sys, time
+began = time.monotonic()
+while True:
+    start = time.monotonic()
+    with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as page:
+        trip = time.monotonic() - start
+        page.sendall(b"GET /page.html HTTP/1.0\\r\\n\\r\\n")
+        while page.recv(65536):
+            pass
+    print(start - began, trip, time.monotonic() - start, flush=True)
+    time.sleep(0.2)
+"""
+#: How long a transfer may take to find out how fast the line is, in seconds.
+SETTLED_S = 10.0
+
 CASES: dict[str, Callable[[bool, Stage], str]] = {
     "steady": steady, "satellite": satellite, "satellite-cubic": satellite_cubic, "cold": cold,
-    "small": small, "changed": changed, "idle": idle, "outages": outages, "flapping": flapping}
+    "small": small, "changed": changed, "idle": idle, "interactive": interactive, "outages": outages,
+    "flapping": flapping}
 
 
 def _one_object(stage: Stage, shape: Shape, size: int, goal: str, least: float, note: str) -> str:

@@ -90,7 +90,7 @@ class Line:
                               f"{HUB}:{stage.hub_port}", "--ssh", f"{HUB}:{stage.ssh_port}",
                               "--https", f"{HUB}:{stage.https_port}")
         stage.inside = []
-        wait_for("hub serve", lambda: service.up() and self._listens(stage.ssh_port))
+        wait_for("hub serve", lambda: service.up() and self.listens(stage.ssh_port))
         return service
 
     def serve_box(self) -> Service:
@@ -132,7 +132,8 @@ class Line:
         return subprocess.run([_wanlink(), action, "--prefix", self._prefix, *words], capture_output=True,
                               text=True, check=False)
 
-    def _listens(self, port: int) -> bool:
+    def listens(self, port: int) -> bool:
+        """Does anything listen on this port at the hub's end?"""
         done = subprocess.run([*self.inside("hub"), "ss", "-ltnH", f"sport = :{port}"], capture_output=True,
                               text=True, check=True)
         return bool(done.stdout.strip())
@@ -165,7 +166,7 @@ class ByHand:
         self._server = subprocess.Popen(
             [*line.inside("hub"), programs.require("sshd"), "-D", "-e", "-f", str(place / "config")],
             env=line.stage.environment, stderr=subprocess.DEVNULL)
-        wait_for("sshd", lambda: line._listens(port))
+        wait_for("sshd", lambda: line.listens(port))
         self._ssh = (f"ssh -v -F none -i {place}/key -p {port} -o IdentitiesOnly=yes -o BatchMode=yes "
                      "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
 

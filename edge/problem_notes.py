@@ -1,7 +1,7 @@
 """Problems that serving meets, put into box.db from a thread of its own: no request waits for the disk.
 
 An object that the catalogue promises and the disk does not hold is taken off the shelf, so that the next
-sync fetches it again; the problem goes when it is back.
+sync fetches it again; the problem goes when it is back, or when nothing asks for it any more.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class ProblemNotes:
                 self._lost.add(name)
             self._lost |= {name for (name,) in box.database.execute(
                 "SELECT json_extract(facts, '$.sha256') FROM problem WHERE code = ?", [LOST])}
-            self._lost = {one for one in self._lost if not box.store.has(one)}
+            shelf = Shelf(box.database, box.store, journal, box.clock)
+            self._lost = {one for one in self._lost if not box.store.has(one) and shelf.names(one)}
             if not self._lost:
                 clear_problem(journal, LOST)
         elif error is None:

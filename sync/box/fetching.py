@@ -156,6 +156,7 @@ class Fetching:
     def _fill(self) -> None:
         """Ask for as much as may be under way."""
         window = self._pool.window
+        self._pool.last = not self._to_ask
         while self._to_ask and self._error is None:
             if self._outstanding and self._outstanding + HEAD_BYTES >= window.size:
                 self._pool.window_used = True

@@ -32,6 +32,8 @@ from sync.clock import SYSTEM
 ROOM_BYTES = 2**30
 #: Exchanges at once: nginx allows 128.
 MOST_EXCHANGES = 100
+#: Pings at once: several in each round trip, so that it is seen soon when others use the line.
+MOST_PINGS = 6
 
 _SETTINGS = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.INITIAL_WINDOW_SIZE: ROOM_BYTES}
 
@@ -62,7 +64,8 @@ class Connection:
         self._leaving = False  # the hub wants no more exchanges on this one
         self._running: dict[int, Exchange] = {}
         self._bodies: dict[int, memoryview] = {}
-        self._pinged: float | None = None
+        self._pings: dict[bytes, float] = {}  # what was sent → when
+        self._ping_number = 0
         #: Called with a round trip in seconds.
         self.on_ping: Callable[[float], None] = lambda _took_s: None
         #: When something came last, and when it began; of the monotonic clock.
@@ -119,11 +122,13 @@ class Connection:
                     self._flush()
 
     def ping(self) -> bool:
-        """Ask how long an answer takes, unless that question is under way; True if it was asked."""
-        if self._pinged is not None or not self.open:
+        """Ask how long an answer takes, unless MOST_PINGS are under way; True if it was asked."""
+        if len(self._pings) >= MOST_PINGS or not self.open:
             return False
-        self._h2.ping(b"teachpnt")
-        self._pinged = SYSTEM.monotonic()
+        self._ping_number += 1
+        data = self._ping_number.to_bytes(8, "big")
+        self._h2.ping(data)
+        self._pings[data] = SYSTEM.monotonic()
         self._flush()
         return True
 
@@ -169,9 +174,9 @@ class Connection:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, PingAckReceived):
-            if self._pinged is not None:
-                self.on_ping(SYSTEM.monotonic() - self._pinged)
-            self._pinged = None
+            asked = self._pings.pop(event.ping_data or b"", None)
+            if asked is not None:
+                self.on_ping(SYSTEM.monotonic() - asked)
         elif isinstance(event, ConnectionTerminated):
             self._leaving = True
             last = event.last_stream_id if event.last_stream_id is not None else 0

@@ -31,8 +31,8 @@ from sync.transport import Arrived, Moved, Progress, Transport, Wanted, segments
 
 #: After the HTTPS port could not be reached while SSH could, it is not tried for so long, in seconds.
 AGAIN_AFTER_S = 600.0
-#: Largest segment sent in one request, in bytes; larger ones go through rsync.
-MOST_PUT_BYTES = 4 * 1024 * 1024
+#: Largest segment sent in one request, in bytes, larger ones go through rsync; and how many at once.
+MOST_PUT_BYTES, PUT_TOGETHER = 4 * 1024 * 1024, 16
 
 
 class Https:
@@ -50,6 +50,7 @@ class Https:
         self._bytes_per_s: float | None = None
         self._only_ssh = not hub_names_port(pairing)
         self._told = Moved()  # what the calls have reported of HTTPS
+        self._early: _Answer | None = None  # the feed, asked for before it was wanted
 
     @property
     def name(self) -> str:
@@ -69,8 +70,11 @@ class Https:
         with disk_errors(into):
             make_folder(into)
         tag = self._known_tag(into)
-        answer = _Answer("GET", "/v1/news", [("if-none-match", tag)] if tag else [])
-        moved = self._exchange([answer])
+        answer, self._early = self._early, None
+        moved = Moved()
+        if answer is None or (answer.status == 304 and not tag):
+            answer = _news(tag)
+            moved = self._exchange([answer])
         if answer.status == 304:
             return moved
         if answer.status == 404:  # a hub that has not written it yet
@@ -110,14 +114,11 @@ class Https:
                  and size_of(outbox / path) <= MOST_PUT_BYTES]
         moved = Moved()
         if small and self._ready():
-            with disk_errors(outbox):
-                answers = [_Answer("PUT", f"/v1/inbox/{path}", body=(outbox / path).read_bytes())
-                           for path in small]
-            moved = self._exchange(answers)
+            taken = set[str]()
+            for first in range(0, len(small), PUT_TOGETHER):
+                moved += self._put(outbox, small[first:first + PUT_TOGETHER], taken)
+                progress(moved.sent_bytes)
             # What the hub could not take this way is for rsync, which also finds words for why.
-            taken = {path for path, answer in zip(small, answers, strict=True) if answer.status in (201, 204)}
-            moved += Moved(files=len(taken))
-            progress(moved.sent_bytes)
             there = [path for path in there if path not in taken]
         if there:
             sent = moved.sent_bytes
@@ -156,6 +157,21 @@ class Https:
             return False
         return True
 
+    def _put(self, outbox: Path, paths: Sequence[str], taken: set[str]) -> Moved:
+        """Send some segments at once; adds those that the hub has taken. When the link is new, the feed is
+        asked for in the same breath, because it comes next: that saves a round trip."""
+        with disk_errors(outbox):
+            answers = {path: _Answer("PUT", f"/v1/inbox/{path}", body=(outbox / path).read_bytes())
+                       for path in paths}
+        fresh = self._told == Moved()
+        if fresh:
+            with contextlib.suppress(OSError, UnicodeError):
+                self._early = _news(self._tag.read_text().partition("\n")[0])
+            self._early = self._early or _news("")
+        moved = self._exchange([*answers.values(), *([self._early] if fresh and self._early else [])])
+        taken |= {path for path, answer in answers.items() if answer.status in (201, 204)}
+        return moved + Moved(files=len(taken & answers.keys()))
+
     def _exchange(self, answers: list[_Answer]) -> Moved:
         """Ask all at once and wait for all."""
         def run() -> None:
@@ -170,10 +186,12 @@ class Https:
         return moved
 
     def _counted(self, act: Callable[[], None]) -> Moved:
-        pool = self._pool
-        received, sent = pool.received_bytes, pool.sent_bytes
+        """Do it; what moved meanwhile, less what calls that a callback made have reported themselves."""
+        received, sent, told = self._pool.received_bytes, self._pool.sent_bytes, self._told
         act()
-        moved = Moved(pool.received_bytes - received, pool.sent_bytes - sent)
+        moved = Moved(
+            self._pool.received_bytes - received - (self._told.received_bytes - told.received_bytes),
+            self._pool.sent_bytes - sent - (self._told.sent_bytes - told.sent_bytes))
         self._told += moved
         return moved
 
@@ -220,6 +238,11 @@ class _Answer:
 
     def _fail(self, reason: str) -> None:
         self.done, self.failure = True, reason
+
+
+def _news(tag: str) -> _Answer:
+    """The question for the feed; `tag`: what the hub called the one that is known, or ""."""
+    return _Answer("GET", "/v1/news", [("if-none-match", tag)] if tag else [])
 
 
 def _mirror(files: Mapping[str, bytes], into: Path) -> int:

@@ -27,10 +27,13 @@ from sync.pairing import Pairing
 CONNECTIONS = 6
 #: Silence on all connections while something was asked: the line is dead. In seconds.
 SILENT_S = 9.0
-#: Silence on one while others talk: what was asked there is asked elsewhere. In seconds.
-STALLED_S = 6.0
+#: Silence on one while others talk: what was asked there is asked elsewhere. In seconds: while there is more
+#: to ask for (it harms nobody, and what is on its way would come twice); when all waits for the last pieces.
+STALLED_S, LAST_STALLED_S = 12.0, 3.0
 #: How often the round trip is looked at: at least and at most between two pings, in seconds.
 PING_LEAST_S, PING_MOST_S = 0.1, 1.0
+#: … and so many in a round trip of the idle line between these.
+PINGS_A_TRIP = 4
 #: A turn that took longer than this, in seconds, says nothing about the line: we were busy ourselves.
 BUSY_S = 0.05
 #: Nobody listened for so long, in seconds: silence counts from now on.
@@ -54,10 +57,13 @@ class Pool:
         self._closed_received = self._closed_sent = 0
         self._pinged = float("-inf")
         self._turned = self._resumed = SYSTEM.monotonic()
+        self._answered_at, self._answered_received = self._turned, 0  # when the last ping was answered
         self._prompt = False  # were we quick enough for a ping to mean something?
         self.window = Window()
         #: Called after each turn: a transfer asks for more.
         self.between: Callable[[], None] = lambda: None
+        #: Is all asked for, so that the transfer waits for the last pieces only?
+        self.last = False
         #: Was the window full since the last answer to a ping?
         self.window_used = False
 
@@ -153,7 +159,8 @@ class Pool:
         if now - heard > SILENT_S and any(one.busy for one in self._known):
             raise self._broken(f"silent for {SILENT_S:.0f} s")
         for one in busy:
-            stalled = now - max(one.heard, self._resumed) > STALLED_S and now - heard < STALLED_S / 2
+            patience_s = LAST_STALLED_S + 3 * self.window.idle_s if self.last else STALLED_S
+            stalled = now - max(one.heard, self._resumed) > patience_s and now - heard < patience_s / 2
             if one is not control and stalled:
                 log("box.https").info("connection-stalled")
                 self._drop(one)
@@ -202,17 +209,22 @@ class Pool:
 
     def _ping(self) -> None:
         now = SYSTEM.monotonic()
-        pause = min(max(self.window.idle_s / 2, PING_LEAST_S), PING_MOST_S)
-        if self._control is None or now - self._pinged < pause:
+        pause = min(max(self.window.idle_s / PINGS_A_TRIP, PING_LEAST_S), PING_MOST_S)
+        # Behind an answer on the same connection a ping would wait for that, not for the line.
+        if self._control is None or self._control.busy or now - self._pinged < pause:
             return
         self._control.on_ping = self._answered
         if self._control.ping():
             self._pinged = now
 
     def _answered(self, took_s: float) -> None:
+        now, received = SYSTEM.monotonic(), self.received_bytes
+        rate = (received - self._answered_received) / max(now - self._answered_at, 1e-3)
         if self._prompt:
-            self.window.answered(took_s, SYSTEM.monotonic(), used=self.window_used)
+            used = self.window_used and rate * self.window.idle_s >= self.window.size / 2
+            self.window.answered(took_s, now, used=used)
         self.window_used = False
+        self._answered_at, self._answered_received = now, received
 
     def _drop(self, connection: Connection) -> None:
         if self._known.pop(connection, 0):

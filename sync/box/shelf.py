@@ -307,6 +307,13 @@ class Shelf:
                 self._changed()
         return count
 
+    def names(self, sha256: str) -> bool:
+        """Does the catalogue name this object? A newer version may have replaced the one that did."""
+        return self.database.execute(
+            "SELECT 1 FROM file WHERE sha256 = :name UNION ALL "
+            "SELECT 1 FROM resource WHERE :name IN (thumbnail, text) UNION ALL "
+            "SELECT 1 FROM package WHERE manifest = :name LIMIT 1", {"name": sha256}).fetchone() is not None
+
     # -- giving room ----------------------------------------------------------------------------
 
     def drop(self, package: str) -> None:

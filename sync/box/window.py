@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections import deque
 
-#: The first window, the smallest and the largest, in bytes.
-FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 256 * 1024, 24 * 1024, 8 * 1024 * 1024
+#: The first window (what six connections send in two round trips), the smallest, the largest, in bytes.
+FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 160 * 1024, 24 * 1024, 8 * 1024 * 1024
 #: How much longer than on an idle line an answer may take: a share of that, and at least so many seconds.
 TARGET_SHARE, LEAST_TARGET_S = 0.25, 0.025
-#: The window becomes larger or smaller by at most this share with each answer; while it has never been too
-#: large, by FIRST_GROWTH.
-GROWTH, SHRINKING, FIRST_GROWTH = 0.1, 0.3, 0.5
-#: The quickest of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
-FILTER = 3
+#: In one round trip the window becomes larger by at most GROWTH (by FIRST_GROWTH while it has never been too
+#: large), and smaller by SHRINKING for each time that the queue is longer than it may be.
+GROWTH, FIRST_GROWTH, SHRINKING, MOST_SHRINKING = 0.15, 0.7, 0.4, 0.5
+#: The quicker of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
+FILTER = 2
 #: The idle line is the quickest answer of so many portions of so many seconds: routes change.
 PORTIONS, PORTION_S = 10, 60.0
 #: Pieces of a file that are asked for in one request: of this share of the window, within these limits.
@@ -37,6 +37,7 @@ class Window:
         self._quickest: deque[tuple[float, float]] = deque(maxlen=PORTIONS)
         self._last: deque[float] = deque(maxlen=FILTER)
         self._first = True
+        self._answered = float("-inf")
 
     @property
     def idle_s(self) -> float:
@@ -56,17 +57,20 @@ class Window:
 
     def answered(self, took_s: float, now: float, *, used: bool) -> None:
         """A question was answered after `took_s`; `now` in seconds of any steady clock. `used`: the window
-        was full meanwhile, so that it may be what limits."""
+        was full meanwhile, and at least half of one came in a round trip, so that it may be what limits (a
+        sender that only begins sends less than it may)."""
         self._note(took_s, now)
         self._last.append(took_s)
-        over = (min(self._last) - self.idle_s) / self.target_s - 1.0  # -1: no queue; 0: as long as it may be
+        took_s = min(self._last)
+        turn = min((now - self._answered) / took_s, 1.0) if took_s > 0 else 1.0  # of a round trip
+        self._answered = now
+        over = (took_s - self.idle_s) / self.target_s - 1.0  # -1: no queue; 0: as long as it may be
         if over > 0:
             self._first = False
-            self.size = round(self.size * (1 - min(GROWTH * over, SHRINKING)))
-        elif used:
-            growth = FIRST_GROWTH if self._first and over < -0.5 else GROWTH
-            self.size = round(self.size * (1 - growth * over))
-        self.size = min(max(self.size, LEAST_BYTES), MOST_BYTES)
+            change = -min(SHRINKING * over, MOST_SHRINKING)
+        else:
+            change = -over * (FIRST_GROWTH if self._first and over < -0.5 else GROWTH) if used else 0.0
+        self.size = min(max(round(self.size * (1 + change * turn)), LEAST_BYTES), MOST_BYTES)
 
     def _note(self, took_s: float, now: float) -> None:
         if self._quickest and now - self._quickest[-1][0] < PORTION_S:

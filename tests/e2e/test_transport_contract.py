@@ -654,3 +654,21 @@ def test_a_limited_line_carries_slowly_in_both_directions_and_at_its_speed_again
         assert slow_down >= 4 > fast_down and slow_up >= 4 > fast_up
     finally:
         line.stop()
+
+
+def test_what_a_callback_asks_meanwhile_is_counted_once(tmp_path: Path, staging: Path) -> None:
+    """The feed comes over the same connections as the objects; neither counts the other's bytes."""
+    line = OverHttps(tmp_path)
+    try:
+        one = line.give(random.Random(3).randbytes(8 * MIB))
+        line.transport.fetch_feed(tmp_path / "feed-copy")
+        total = [0]
+
+        def progress(_done: int) -> None:
+            total[0] += line.transport.fetch_feed(tmp_path / "feed-copy").received_bytes
+
+        before = line.https_relay.down
+        total[0] += line.transport.fetch_objects([one], staging, progress).received_bytes
+        assert total[0] <= line.https_relay.down - before <= total[0] + 1000
+    finally:
+        line.stop()

@@ -32,3 +32,25 @@ def test_rot_is_found_told_and_healed_and_the_place_is_kept_over_restarts(tmp_pa
     assert scrub_step(box, notes.lost, share=1.0) == len(names)
     assert scrubbed(box.database) == {"rounds": 2, "damaged": 1, "done": 0.0}
     notes.stop()
+
+
+def test_a_lost_object_that_a_new_version_has_replaced_is_no_problem_any_more(tmp_path: Path) -> None:
+    joined = join(tmp_path)
+    joined.lesson("课一", a="旧", b="乙")
+    joined.sync()
+    store = joined.box.store
+    rotten = next(name for name in store.names() if store.path(name).read_text() == "旧")
+    joined.lesson("课一", a="新", b="乙")
+    store.path(rotten).unlink()
+    notes = ProblemNotes(lambda: open_box(joined.box.layout.data, joined.clock), lambda: None)
+    notes.start()
+    notes.lost(rotten)
+    notes.flush()
+    assert joined.problems() == {"object-lost"}
+    joined.sync()
+    notes.stop()
+    again = ProblemNotes(lambda: open_box(joined.box.layout.data, joined.clock), lambda: None)
+    again.start()
+    again.flush()
+    again.stop()
+    assert joined.problems() == set()
