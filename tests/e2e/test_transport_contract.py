@@ -669,6 +669,7 @@ def test_what_a_callback_asks_meanwhile_is_counted_once(tmp_path: Path, staging:
 
         before = line.https_relay.down
         total[0] += line.transport.fetch_objects([one], staging, progress).received_bytes
-        assert total[0] <= line.https_relay.down - before <= total[0] + 1000
+        # Some bytes have passed the relay that nobody had to read any more.
+        assert total[0] <= line.https_relay.down - before <= total[0] * 1.01
     finally:
         line.stop()
