@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, redirect, request
+from flask import Blueprint, Flask, Response, abort, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
 from edge.origin import same_origin
 from edge.web import Classroom
 from kiosk_ui import pages
@@ -21,7 +21,7 @@ from sync.box.journal import Journal
 from sync.box.line import policy_of
 from sync.box.wall_clock import read_time, set_clock, site_time
 from sync.clock import utc
-from sync.errors import Broken, NoRoom, Refused, TeachpointError
+from sync.errors import Refused, TeachpointError
 from sync.logs import log
 
 #: Seconds since 1970, as a script gives them.
@@ -61,9 +61,7 @@ class _Clock:
             return self.page(error)
         log("edge.clock").info("clock-set", by="device")
         self.classroom.facts.forget()
-        answer = redirect("/clock", 303)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return see_other("/clock")
 
     def wished(self, journal: Journal) -> float:
         """The time that the form gives. Raises Refused `clock-unreadable`."""
@@ -76,16 +74,10 @@ class _Clock:
         """The page, with a token for this browser; nobody keeps it."""
         cookie, journal = cookie_of(request), self.journal()
         known = site_time(journal.database, journal.clock)
-        short = g.language.split("-")[0]
         local = utc(journal.clock.now() + 60 * policy_of(journal.database).utc_offset_min)
         values: dict[str, Any] = {
             "believed": known is not None, "time": local.strftime("%Y-%m-%d %H:%M"),
             "token": token_for(self.secret, cookie),
-            "error": error and {"message": error.message(short), "advice": error.advice(short)}}
+            "error": in_words(error, g.language)}
         body = pages.render("clock.html", g.language, **{**self.classroom.common("status"), **values})
-        response = Response(body.encode("utf-8", "replace"), mimetype="text/html")
-        if error is not None:
-            response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
-        response.headers["Cache-Control"] = "no-store"
-        keep_cookie(response, cookie, secure=request.is_secure)
-        return response
+        return page_with_form(body, cookie, error)

@@ -11,10 +11,13 @@ import hashlib
 import hmac
 import re
 import secrets
+from typing import Any
 
-from flask import Request, Response
+from flask import Request, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from edge.origin import same_origin
+from sync.errors import Broken, NoRoom, TeachpointError
 from sync.pairing import Pairing
 
 COOKIE = "teachpoint-form"
@@ -49,3 +52,27 @@ def genuine(request: Request, secret: bytes, token: str) -> bool:
     cookie = request.cookies.get(COOKIE, "")
     return (same_origin(request) and bool(_VALUE.fullmatch(cookie))
             and hmac.compare_digest(token.encode("utf-8", "replace"), token_for(secret, cookie).encode()))
+
+
+def page_with_form(html: str, cookie: str, error: TeachpointError | None = None) -> Response:
+    """The answer with a page whose form is for the browser that holds `cookie`; nobody keeps it. `error`:
+    why what was sent was not taken, which the page tells."""
+    response = Response(html.encode("utf-8", "replace"), mimetype="text/html")
+    if error is not None:
+        response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
+    response.headers["Cache-Control"] = "no-store"
+    keep_cookie(response, cookie, secure=request.is_secure)
+    return response
+
+
+def in_words(error: TeachpointError | None, language: str) -> dict[str, Any] | None:
+    """An error for a template, in the language of the page."""
+    short = language.split("-")[0]
+    return {"message": error.message(short), "advice": error.advice(short)} if error else None
+
+
+def see_other(address: str) -> AnyResponse:
+    """What was sent has been taken: the browser goes on to a page that can be loaded again."""
+    answer = redirect(address, 303)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, redirect, request
+from flask import Blueprint, Flask, Response, abort, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
-from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
 from edge.origin import same_origin
 from edge.web import Classroom
 from kiosk_ui import pages
 from sync.box.journal import Journal
 from sync.box.timetable import set_own_timetable, timetable_of
-from sync.errors import Broken, Misused, NoRoom, TeachpointError
+from sync.errors import Misused, TeachpointError
 from sync.logs import log
 from sync.order import grade_key, same_kind, subject_key
 from sync.text import one_line
@@ -75,9 +75,7 @@ class _Sheet:
             return self.page(grade, _typed_again(), error)
         self.classroom.facts.forget()
         self.classroom.state.wake()
-        answer = redirect(shown.address("/timetable", grade=grade, saved=1), 303)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return see_other(shown.address("/timetable", grade=grade, saved=1))
 
     def grades(self, timetable: Timetable) -> list[str]:
         """The grades of the lessons that are here and of the timetable, each once."""
@@ -99,7 +97,6 @@ class _Sheet:
         """The page, with a token for this browser; nobody keeps it."""
         cookie = cookie_of(request)
         timetable, source = timetable_of(self.journal().database)
-        short = g.language.split("-")[0]
         subjects = {row.name for row in self.classroom.state.catalogue().subjects() if row.name}
         subjects |= {period.subject for period in timetable.periods}
         values: dict[str, Any] = {
@@ -108,14 +105,9 @@ class _Sheet:
                         "address": shown.address("/timetable", grade=name)}
                        for name in [*self.grades(timetable), ""]],
             "subjects": sorted(subjects, key=subject_key), "token": token_for(self.secret, cookie),
-            "error": error and {"message": error.message(short), "advice": error.advice(short)}}
+            "error": in_words(error, g.language)}
         body = pages.render("timetable.html", g.language, **{**self.classroom.common("timetable"), **values})
-        response = Response(body.encode("utf-8", "replace"), mimetype="text/html")
-        if error is not None:
-            response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
-        response.headers["Cache-Control"] = "no-store"
-        keep_cookie(response, cookie, secure=request.is_secure)
-        return response
+        return page_with_form(body, cookie, error)
 
 
 def _of(period: Period, grade: str) -> bool:

@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Request, Response, abort, g, redirect, request
+from flask import Blueprint, Flask, Request, Response, abort, g, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
 from edge.origin import same_origin
 from edge.state import EdgeState
 from edge.web import Classroom
@@ -24,7 +24,7 @@ from kiosk_ui import pages
 from kiosk_ui.i18n import mark, translations
 from sync.box.outbox import Outbox
 from sync.durable import disk_errors
-from sync.errors import Broken, NoRoom, Refused, TeachpointError
+from sync.errors import Refused, TeachpointError
 from sync.logs import log
 
 if TYPE_CHECKING:
@@ -128,9 +128,7 @@ class _Upload:
         except TeachpointError as error:
             return self.refused(error, fields)
         self.state.wake()
-        answer = redirect(f"/upload?sent={seq}", 303)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return see_other(f"/upload?sent={seq}")
 
     def refused(self, error: TeachpointError, fields: dict[str, str]) -> Response:
         """The form again, with what was typed and why nothing was taken in."""
@@ -148,21 +146,15 @@ class _Upload:
         """The page, with a token for this browser; nobody keeps it."""
         cookie, language = cookie_of(request), g.language
         words = translations(language).gettext
-        short = language.split("-")[0]
         catalogue = self.state.catalogue()
         body = pages.render("upload.html", language, **{
             **self.classroom.common("upload"), "action": "/upload", "token": token_for(self.secret, cookie),
             "fields": {name: (fields or {}).get(name, "") for name in FIELDS}, "taken": taken,
-            "error": error and {"message": error.message(short), "advice": error.advice(short)},
+            "error": in_words(error, language),
             "subjects": [row.name for row in catalogue.subjects() if row.name],
             "grades": catalogue.grades(), "most_bytes": MOST_BODY_BYTES,
             "licences": [(value, words(label)) for value, label in LICENCES], "uploads": self.sent_before()})
-        response = Response(body.encode("utf-8", "replace"), mimetype="text/html")
-        if error is not None:
-            response.status_code = {NoRoom: 507, Broken: 503}.get(type(error), 400)
-        response.headers["Cache-Control"] = "no-store"
-        keep_cookie(response, cookie, secure=request.is_secure)
-        return response
+        return page_with_form(body, cookie, error)
 
     def sent_before(self) -> list[dict[str, Any]]:
         """The newest uploads, for the list beside the form."""
