@@ -9,9 +9,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.e2e.browser import open_browser, resize
 from tests.e2e.stage import Stage
 
 TOP = Path(__file__).parent.parent.parent
@@ -33,6 +35,29 @@ def paired(stage: Stage) -> Stage:
     """A stage with a hub, one site, and its box."""
     stage.set_up()
     return stage
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Any]:
+    """One browser for all tests of a file; what they need of it as new, `browser` gives them."""
+    driver = open_browser()
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def browser(shared: Any) -> Any:
+    """A tablet's browser in Chinese, as new."""
+    resize(shared, 1024, 768)
+    shared.switch_to.default_content()
+    shared.get("about:blank")
+    shared.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    shared.execute_cdp_cmd("Network.clearBrowserCache", {})
+    for kind in ("performance", "browser"):
+        shared.get_log(kind)
+    return shared
 
 
 @pytest.fixture(scope="session")

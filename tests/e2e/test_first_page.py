@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from bench.catalogue import GRADES, SUBJECTS, fill
 from tests.e2e import axe
-from tests.e2e.browser import MISSING, open_browser, resize
+from tests.e2e.browser import MISSING, resize
 from tests.e2e.stage import Stage, ask, wait_for
 from tests.e2e.test_browser import find, follow, found, go, violations
 
@@ -43,15 +43,6 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
     finally:
         stage.stop()
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Any]:
-    driver = open_browser()
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture

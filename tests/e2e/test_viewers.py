@@ -66,28 +66,6 @@ def lesson(place: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Any]:
-    driver = open_browser()
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
-@pytest.fixture
-def browser(shared: Any) -> Any:
-    """A tablet's browser in Chinese, as new."""
-    resize(shared, 1024, 768)
-    shared.switch_to.default_content()
-    shared.get("about:blank")
-    shared.execute_cdp_cmd("Network.clearBrowserCookies", {})
-    shared.execute_cdp_cmd("Network.clearBrowserCache", {})
-    for kind in ("performance", "browser"):
-        shared.get_log(kind)
-    return shared
-
-
 # -- documents -----------------------------------------------------------------------------------------
 
 def shows(driver: Any, page: int) -> None:
