@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sync.carrier import CHUNK_BYTES, Carrier, TooLarge, files_below
 from sync.clock import SYSTEM
-from sync.durable import disk_errors, make_folder, temporary_beside
+from sync.durable import disk_errors, make_folder, place_file
 from sync.errors import Refused
 from sync.layout import object_path
 from sync.logs import log
@@ -69,13 +69,7 @@ class Directory:
                 continue
             with disk_errors(target):
                 make_folder(target.parent)
-                temporary = temporary_beside(target)
-                try:
-                    temporary.write_bytes(data)
-                    temporary.replace(target)
-                except BaseException:
-                    temporary.unlink(missing_ok=True)
-                    raise
+                place_file(target, data)
             moved += Moved(received_bytes=len(data), files=1)
         return moved
 

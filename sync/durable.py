@@ -137,6 +137,18 @@ def write_file(path: Path, data: bytes, mode: int = 0o644, mtime: int | None = N
             raise
 
 
+def place_file(path: Path, data: bytes | bytearray) -> None:
+    """As `write_file`, but nothing is flushed: for what is verified later, or can be fetched again. Raises
+    OSError."""
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_if_changed(path: Path, data: bytes, mode: int = 0o644) -> None:
     """As `write_file`, but a file that holds these bytes already is let be: a full disk does no harm then."""
     with suppress(OSError):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from sync.durable import make_folder, temporary_beside
+from sync.durable import make_folder, place_file
 from sync.staging import size_of
 
 #: Below the folder of the file: `<name>@<offset>` is a piece of it.
@@ -132,9 +132,7 @@ class Download:
         for first, data in self._ahead.items():
             if data and not self.ended:
                 make_folder(self._folder, 0o700)
-                temporary = temporary_beside(self._folder / f"{self.file.name}@{first}")
-                temporary.write_bytes(data)
-                temporary.replace(self._folder / f"{self.file.name}@{first}")
+                place_file(self._folder / f"{self.file.name}@{first}", data)
 
     @property
     def _folder(self) -> Path:

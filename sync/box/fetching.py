@@ -20,7 +20,7 @@ from sync.box.downloads import PACK_SUFFIX, PARTS_FOLDER, Download, Piece
 from sync.box.http2 import Connection, Exchange
 from sync.box.https_pool import Pool
 from sync.clock import SYSTEM
-from sync.durable import disk_errors, make_folder, temporary_beside
+from sync.durable import disk_errors, make_folder, place_file
 from sync.errors import Refused, Unreachable
 from sync.layout import object_path
 from sync.logs import log
@@ -42,10 +42,16 @@ CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
+#: The forms in which the hub has objects: parts of its addresses.
+_PLAIN, _SQUEEZED, _PACK = "objects", "squeezed", "packs"
+
+
 @dataclass(eq=False)
 class _Entry:
-    """A download, and the objects that it brings."""
+    """A download, in which form and under which name it is asked for, and the objects that it brings."""
 
+    form: str
+    name: str
     download: Download
     brings: tuple[Wanted, ...]
     tries: int = 0
@@ -54,7 +60,7 @@ class _Entry:
     def content_bytes(self) -> int:
         """Bytes of the objects that have come in it so far: in packed ones by their share."""
         size = self.download.size
-        if not size or self.download.path.startswith("/v1/objects/"):
+        if not size or self.form == _PLAIN:
             return self.download.arrived_bytes
         return sum(one.size for one in self.brings) * self.download.arrived_bytes // size
 
@@ -90,7 +96,8 @@ class Fetching:
                 while self._open:
                     if not self._whole:
                         self._pool.pump(TICK_S / 2 if self._bytes_per_s is None else 0.05)
-                    self._raise()
+                    if self._error is not None:
+                        raise self._error
                     while self._whole:
                         self._take_in(self._whole.popleft())
                     now = SYSTEM.monotonic()
@@ -124,19 +131,16 @@ class Fetching:
                 yield self._packed(one.pack, packed.pop(one.pack))
 
     def _packed(self, manifest: str, wanted: Sequence[Wanted]) -> _Entry:
-        return self._entry(f"/v1/packs/{manifest}", self._part(manifest + PACK_SUFFIX), None, wanted)
+        return _entry(_PACK, manifest, self._part(manifest + PACK_SUFFIX), None, wanted)
 
     def _single(self, one: Wanted) -> _Entry:
         """Squeezed where that may pay and nothing of it has come in another form."""
         if one.compressible and one.size >= LEAST_SQUEEZED_BYTES and size_of(self._staging / one.sha256) <= 0:
-            return self._entry(f"/v1/squeezed/{one.sha256}", self._part(one.sha256), None, [one])
+            return _entry(_SQUEEZED, one.sha256, self._part(one.sha256), None, [one])
         return self._plain(one)
 
     def _plain(self, one: Wanted) -> _Entry:
-        return self._entry(f"/v1/objects/{one.sha256}", self._staging / one.sha256, one.size, [one])
-
-    def _entry(self, path: str, file: Path, size: int | None, brings: Sequence[Wanted]) -> _Entry:
-        return _Entry(Download(path, file, size), tuple(brings))
+        return _entry(_PLAIN, one.sha256, self._staging / one.sha256, one.size, [one])
 
     def _part(self, name: str) -> Path:
         make_folder(self._staging / PARTS_FOLDER, 0o700)
@@ -270,10 +274,10 @@ class Fetching:
         if entry not in self._open:
             return
         self._leave(entry)
-        if len(entry.brings) > 1 or entry.download.path.startswith("/v1/packs/"):
+        if entry.form == _PACK:
             for one in entry.brings:
                 self._add(self._single(one))
-        elif entry.download.path.startswith("/v1/squeezed/"):
+        elif entry.form == _SQUEEZED:
             self._add(self._plain(entry.brings[0]), first=True)
         else:
             log("box.https").info("object-not-there", sha256=entry.brings[0].sha256, status=status)
@@ -284,7 +288,7 @@ class Fetching:
         """A file is whole: unpack it where it is packed, and tell of the objects."""
         download = entry.download
         download.close()
-        if download.path.startswith("/v1/objects/"):
+        if entry.form == _PLAIN:
             download.file.touch()  # an empty one: nothing was asked for
             come = [entry.brings[0].sha256]
         else:
@@ -306,32 +310,22 @@ class Fetching:
     def _unpacked(self, entry: _Entry) -> Iterator[str]:
         """Write what a file holds under the objects' names."""
         with entry.download.file.open("rb") as packed:
-            if entry.download.path.startswith("/v1/squeezed/"):
+            if entry.form == _SQUEEZED:
                 one = entry.brings[0]
                 with zstandard.ZstdDecompressor().stream_reader(packed) as plain:
                     data = plain.read(one.size + 1)
                 if len(data) != one.size:
                     raise Refused("pack-bad", reason=f"{len(data)} bytes, {one.size} expected")
-                self._write(one.sha256, data)
+                place_file(self._staging / one.sha256, data)
                 yield one.sha256
                 return
             wanted = {one.sha256 for one in entry.brings}
-            manifest = entry.download.path.rpartition("/")[2]
-            objects = parse(_read(self._library / object_path(manifest))).objects()
+            objects = parse(_read(self._library / object_path(entry.name))).objects()
             for sha256, data in pack.unpack(iter(lambda: packed.read(CHUNK_BYTES), b""), objects):
                 if size_of(self._library / object_path(sha256)) < 0:
-                    self._write(sha256, data)
+                    place_file(self._staging / sha256, data)
                     if sha256 in wanted:
                         yield sha256
-
-    def _write(self, sha256: str, data: bytes) -> None:
-        temporary = temporary_beside(self._staging / sha256)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(self._staging / sha256)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def _leave(self, entry: _Entry) -> None:
         self._open.remove(entry)
@@ -341,10 +335,9 @@ class Fetching:
     def _content_bytes(self) -> int:
         return self._done_bytes + sum(entry.content_bytes for entry in self._open)
 
-    def _raise(self) -> None:
-        error = self._error
-        if error is not None:
-            raise error
+
+def _entry(form: str, name: str, file: Path, size: int | None, brings: Sequence[Wanted]) -> _Entry:
+    return _Entry(form, name, Download(f"/v1/{form}/{name}", file, size), tuple(brings))
 
 
 def _read(path: Path) -> bytes:

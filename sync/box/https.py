@@ -163,12 +163,11 @@ class Https:
         with disk_errors(outbox):
             answers = {path: _Answer("PUT", f"/v1/inbox/{path}", body=(outbox / path).read_bytes())
                        for path in paths}
-        fresh = self._told == Moved()
-        if fresh:
-            with contextlib.suppress(OSError, UnicodeError):
-                self._early = _news(self._tag.read_text().partition("\n")[0])
-            self._early = self._early or _news("")
-        moved = self._exchange([*answers.values(), *([self._early] if fresh and self._early else [])])
+        asked = list(answers.values())
+        if self._told == Moved():
+            self._early = _news(self._kept_tag()[0])
+            asked.append(self._early)
+        moved = self._exchange(asked)
         taken |= {path for path, answer in answers.items() if answer.status in (201, 204)}
         return moved + Moved(files=len(taken & answers.keys()))
 
@@ -206,11 +205,18 @@ class Https:
 
     def _known_tag(self, folder: Path) -> str:
         """The hub's name for what lies in `folder`; "" where it is not that any more."""
-        with contextlib.suppress(OSError, UnicodeError):
-            tag, _, content = self._tag.read_text().partition("\n")
+        tag, content = self._kept_tag()
+        with contextlib.suppress(OSError):
             if tag and content == _content(folder):
                 return tag
         return ""
+
+    def _kept_tag(self) -> tuple[str, str]:
+        """What the hub called the feed when it came, and the hash of what that was; "" where nobody knows."""
+        with contextlib.suppress(OSError, UnicodeError):
+            tag, _, content = self._tag.read_text().partition("\n")
+            return tag, content
+        return "", ""
 
     def _has(self, sha256: str) -> bool:
         return size_of(self._library / object_path(sha256)) >= 0

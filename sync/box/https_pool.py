@@ -154,14 +154,12 @@ class Pool:
         if control is None or control.ended:
             raise self._broken(control.ended if control is not None else "closed")
         now = SYSTEM.monotonic()
-        busy = [one for one in self._known if one.busy or one is control]
         heard = max(self._resumed, *(one.heard for one in self._known))
         if now - heard > SILENT_S and any(one.busy for one in self._known):
             raise self._broken(f"silent for {SILENT_S:.0f} s")
-        for one in busy:
-            patience_s = LAST_STALLED_S + 3 * self.window.idle_s if self.last else STALLED_S
-            stalled = now - max(one.heard, self._resumed) > patience_s and now - heard < patience_s / 2
-            if one is not control and stalled:
+        patience_s = LAST_STALLED_S + 3 * self.window.idle_s if self.last else STALLED_S
+        for one in [one for one in self._carriers if one.busy]:
+            if now - max(one.heard, self._resumed) > patience_s and now - heard < patience_s / 2:
                 log("box.https").info("connection-stalled")
                 self._drop(one)
 

@@ -31,6 +31,7 @@ from sync.durable import disk_errors, make_folder, sweep_temporary, write_if_cha
 from sync.errors import Broken, TeachpointError
 from sync.hub.keys import host_private
 from sync.hub.settings import Hub, open_hub
+from sync.hub.sshd import valid_sites
 from sync.layout import SITE_NAME
 from sync.logs import log
 from sync.segment import MOST_SEGMENT_BYTES
@@ -231,7 +232,7 @@ class Https:
         key = host.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_if_changed(folder / "key.pem", key, 0o600)  # OpenSSL does not read OpenSSH's form
         write_if_changed(folder / "nginx.conf", configuration(_settings(self._listen)).encode())
-        self._sites = _valid_sites(hub)
+        self._sites = valid_sites(hub)
         self._write_map()
         with disk_errors(folder):
             self._socket = _bound(folder / CONTACT_SOCKET)
@@ -271,7 +272,7 @@ class Https:
             self._on_contact(site)
 
     def _look_at_sites(self) -> None:
-        before, now = self._sites, _valid_sites(self._hub)
+        before, now = self._sites, valid_sites(self._hub)
         if now == before:
             return
         self._sites = now
@@ -296,11 +297,6 @@ def _settings(listen: tuple[str, int]) -> Settings:
     # As root nginx would take another account for its workers, who could not read or write anything here.
     account = (pwd.getpwuid(0).pw_name, grp.getgrgid(os.getegid()).gr_name) if os.geteuid() == 0 else None
     return Settings(listen, min(os.cpu_count() or 1, MOST_WORKERS), connections, account)
-
-
-def _valid_sites(hub: Hub) -> dict[str, str]:
-    rows = hub.database.execute("SELECT site, ssh_public FROM site WHERE revoked IS NULL ORDER BY site")
-    return dict(rows.fetchall())
 
 
 def _bound(path: Path) -> socket.socket:

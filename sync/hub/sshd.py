@@ -162,7 +162,7 @@ def write_authorized_keys(hub: Hub) -> None:
     _make_private(configurations)
     # Under the lock the database is read anew, so that the last writer has the last word.
     with exclusive(layout.ssh / "keys.lock", LOCK_PATIENCE_S):
-        sites = _valid_sites(hub)
+        sites = valid_sites(hub)
         for site in sites:
             _write(configurations / f"{site}.conf", _site_configuration(hub, site))
         lines = [_key_line(rsync, configurations / f"{site}.conf", public)
@@ -304,7 +304,7 @@ class _Fingerprints:
     def site(self, fingerprint: str) -> str | None:
         if fingerprint not in self._sites:
             self._hub = self._hub or open_hub(self._data)
-            self._sites = {_fingerprint(public): site for site, public in _valid_sites(self._hub).items()}
+            self._sites = {_fingerprint(public): site for site, public in valid_sites(self._hub).items()}
         return self._sites.get(fingerprint)
 
 
@@ -313,7 +313,8 @@ def _fingerprint(public: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def _valid_sites(hub: Hub) -> dict[str, str]:
+def valid_sites(hub: Hub) -> dict[str, str]:
+    """Who may connect: site → the public key that opens (`ssh-ed25519 AAAA…`), as hub.db says now."""
     rows = hub.database.execute("SELECT site, ssh_public FROM site WHERE revoked IS NULL ORDER BY site")
     return dict(rows.fetchall())
 
