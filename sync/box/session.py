@@ -171,8 +171,8 @@ class _Session:
         self._fetch_manifests()
         self._shelf.settle()
         no_room = self._fetch_objects()
-        no_room = self._finish_uploads() or no_room
         self._push()
+        no_room = self._finish_uploads() or no_room
         for code in ("disk-full", "budget-full"):
             if no_room is None or no_room.code != code:
                 clear_problem(self._journal, code)

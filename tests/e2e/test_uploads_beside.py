@@ -100,6 +100,24 @@ def test_an_upload_that_finds_no_way_is_told_of_and_fails_nothing(
     wait_for("the upload at the hub", lambda: has_upload(paired))
 
 
+def test_what_is_dropped_in_meanwhile_goes_with_the_same_sync(
+        paired: Stage, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks before the lessons are there: the upload begins only then, and is waited for."""
+    monkeypatch.setattr(session, "LOOK_EVERY_S", 1000.0)
+    publish(paired, {"one.mp4": noise(MIB, 1)}, "first")
+    dropped: list[int] = []
+
+    def watch(done: int, _total: int) -> None:
+        if not dropped:
+            dropped.append(done)
+            add_upload(paired, tmp_path, MIB)
+
+    report = sync_once(*opened(paired, relay.port), watch)
+    assert dropped and report.ok and report.packages == 1
+    assert report.sent_bytes >= MIB
+    wait_for("the upload at the hub", lambda: has_upload(paired))
+
+
 def has_upload(stage: Stage) -> bool:
     with sqlite3.connect(stage.hub_data / "hub.db") as database:
         return bool(database.execute("SELECT count(*) FROM upload WHERE received IS NOT NULL").fetchone()[0])
