@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, clock_page, display_pages, metrics, opds, subtitles, timetable_page, uploads
+from edge import api, clock_page, display_pages, metrics, opds, sign_in, subtitles, timetable_page, uploads
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
@@ -167,8 +167,10 @@ class BoxService:
         main.register_blueprint(metrics.blueprint(state, ask_status, VERSION))
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
         main.register_blueprint(subtitles.blueprint(state))
+        signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
+                                     self._box.journal)
         uploads.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                         self._box.outbox)
+                         self._box.outbox, signed_in)
         clock_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                             self._box.journal)
         timetable_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),

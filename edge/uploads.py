@@ -1,4 +1,4 @@
-"""`/upload`: a teacher's own file, for the hub school.
+"""`/upload`: a teacher's own file, for the hub school. Who sends signs in, where the box has teachers.
 
 The body of the form goes to the disk as it comes, never whole into the memory; what the page confirms is
 in the outbox, durably. The answer to the form is a redirect, so that a reload sends nothing twice.
@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
 from edge.origin import same_origin
+from edge.sign_in import SignIn
 from edge.state import EdgeState
 from edge.web import Classroom
 from kiosk_ui import pages
@@ -85,17 +86,18 @@ class FormRequest(Request):
 
 
 def register(app: Flask, state: EdgeState, classroom: Classroom, secret: bytes,
-             outbox: Callable[[], Outbox]) -> None:
+             outbox: Callable[[], Outbox], sign_in: SignIn) -> None:
     """Add the page and its form to the classroom's app. `outbox` opens the outbox for the calling thread."""
     app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
-    app.register_blueprint(_Upload(state, classroom, secret, outbox).blueprint())
+    app.register_blueprint(_Upload(state, classroom, secret, outbox, sign_in).blueprint())
 
 
 class _Upload:
     def __init__(self, state: EdgeState, classroom: Classroom, secret: bytes,
-                 outbox: Callable[[], Outbox]) -> None:
+                 outbox: Callable[[], Outbox], sign_in: SignIn) -> None:
         self.state, self.classroom, self.secret, self.outbox = state, classroom, secret, outbox
+        self.sign_in = sign_in
 
     def blueprint(self) -> Blueprint:
         routes = Blueprint("upload", __name__)
@@ -105,6 +107,8 @@ class _Upload:
 
     def form(self) -> Response:
         """The form, and what was sent before; after a sending, that it is safe."""
+        if self.sign_in.needed():
+            return self.sign_in.ask("/upload")
         seq = request.args.get("sent", type=int)
         row = seq and self.outbox().database.execute(
             "SELECT title, name FROM upload WHERE seq = ?", [min(max(seq, 0), 2**53)]).fetchone()
@@ -121,6 +125,8 @@ class _Upload:
         fields = {name: form.get(name, "").strip()[:MOST_CHARACTERS] for name in FIELDS}
         if not genuine(request, self.secret, form.get("token", "")):
             abort(403)
+        if self.sign_in.needed():
+            return self.sign_in.ask("/upload", {**fields, "token": form.get("token", "")})
         if fields["license"] not in (value for value, _ in LICENCES):
             fields["license"] = ""
         try:
@@ -145,6 +151,8 @@ class _Upload:
              error: TeachpointError | None = None) -> Response:
         """The page, with a token for this browser; nobody keeps it."""
         cookie, language = cookie_of(request), g.language
+        if fields is None and (teacher := self.sign_in.teacher()):
+            fields = {"creator": teacher.name}
         words = translations(language).gettext
         catalogue = self.state.catalogue()
         body = pages.render("upload.html", language, **{

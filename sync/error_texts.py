@@ -723,6 +723,42 @@ TEXTS: dict[str, dict[str, Text]] = {
                "It was removed; the box still has it and sends it again."),
         "zh": ("上传的文件 {sha256} 已损坏：{reason}。", "已删除；盒子仍保留原件，会重新发送。"),
     },
+    "login-bad": {
+        "en": ("{login} cannot be a login.", "Nothing was changed. Take 1 to 32 letters, digits, dots or dashes, beginning with a letter or digit."),
+        "zh": ("{login} 不能用作登录名。", "没有任何改动。请用 1 到 32 个字母、汉字、数字、点或短横，并以字母、汉字或数字开头。"),
+    },
+    "teacher-exists": {
+        "en": ("There is a teacher with the login {login} already.", "Nothing was changed. Take another login, or `teachpoint box teacher password` for another password."),
+        "zh": ("登录名 {login} 已有老师使用。", "没有任何改动。请换一个登录名；如需更换密码，请用 `teachpoint box teacher password`。"),
+    },
+    "teachers-many": {
+        "en": ("A box keeps at most {most} teachers.", "Nothing was changed. Take away those who have left: `teachpoint box teacher remove`."),
+        "zh": ("一台盒子最多保存 {most} 位老师。", "没有任何改动。请用 `teachpoint box teacher remove` 移除已离开的老师。"),
+    },
+    "teacher-unknown": {
+        "en": ("There is no teacher with the login {login}.", "Nothing was changed. `teachpoint box teacher list` names them all."),
+        "zh": ("没有登录名为 {login} 的老师。", "没有任何改动。`teachpoint box teacher list` 可列出所有老师。"),
+    },
+    "password-weak": {
+        "en": ("This password is too easy to guess.", "Nothing was changed. Take at least {least} characters, not the login, not what everybody takes."),
+        "zh": ("这个密码太容易被猜到。", "没有任何改动。请至少用 {least} 个字符，不要包含登录名，也不要用常见密码。"),
+    },
+    "sign-in-wrong": {
+        "en": ("Login and password do not belong together.", "Look at both and try again. Forgotten: the technician gives you another password."),
+        "zh": ("登录名与密码不匹配。", "请检查后重试。忘记密码时，请技术员为您设置新密码。"),
+    },
+    "sign-in-wait": {
+        "en": ("There were too many wrong passwords; the next try is possible in {seconds} seconds.", "Lessons open all the same. On a device where you have signed in before you do not wait for others."),
+        "zh": ("密码错误次数过多，请在 {seconds} 秒后再试。", "课程照常可用。在您以前登录过的设备上，不受他人误试的影响。"),
+    },
+    "sign-in-busy": {
+        "en": ("Many are signing in at this moment; try again in {seconds} seconds.", "Nothing was lost, and lessons open all the same."),
+        "zh": ("此刻登录的人较多，请在 {seconds} 秒后再试。", "没有丢失内容，课程照常可用。"),
+    },
+    "password-differs": {
+        "en": ("The two new passwords are not the same.", "Nothing was changed. Type the new password twice."),
+        "zh": ("两次输入的新密码不一致。", "没有任何改动。请把新密码输入两遍。"),
+    },
     "upload-unknown": {
         "en": ("No teacher sent a file {sha256}.", "`teachpoint hub uploads` lists what was sent."),
         "zh": ("没有老师上传过文件 {sha256}。", "`teachpoint hub uploads` 可列出已上传的文件。"),

@@ -15,6 +15,10 @@ tally        per package and type: how many resources and bytes there are, how m
 problem      what a person should know of, until it has gone.
 opened       per package the record of its last opening: what was opened longest ago goes first.
 display      the screens of the room, and what each shows.
+teacher      who may sign in; their passwords as argon2 hashes.
+session      who is signed in, by the hash of what the browser holds; gone when the password changes.
+device       browsers in which a teacher has signed in before: others' guesses do not lock them out.
+attempt      failures to sign in, by address, account and known device, and until when each must wait.
 """
 
 from __future__ import annotations
@@ -172,3 +176,26 @@ def m008_displays(db: Database) -> None:
                "code TEXT NOT NULL, seen INTEGER NOT NULL, version INTEGER NOT NULL, jump INTEGER NOT NULL, "
                "package TEXT, resource TEXT, page INTEGER NOT NULL, playing INTEGER NOT NULL, "
                "at_s REAL NOT NULL, blank INTEGER NOT NULL) WITHOUT ROWID")
+
+
+TEACHERS = """
+CREATE TABLE teacher (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, login TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    password TEXT NOT NULL, created REAL NOT NULL, signed_in REAL);
+CREATE TABLE session (
+    token TEXT PRIMARY KEY, teacher INTEGER NOT NULL REFERENCES teacher(id) ON DELETE CASCADE,
+    own INTEGER NOT NULL, seen REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX session_teacher ON session (teacher);
+CREATE TABLE device (
+    device TEXT NOT NULL, teacher INTEGER NOT NULL REFERENCES teacher(id) ON DELETE CASCADE,
+    since REAL NOT NULL, PRIMARY KEY (teacher, device)) WITHOUT ROWID;
+CREATE TABLE attempt (
+    who TEXT PRIMARY KEY, failures INTEGER NOT NULL, last REAL NOT NULL, until REAL NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+@MIGRATIONS()
+def m009_teachers(db: Database) -> None:
+    """Who may sign in, and who is signed in. Nobody needs to where no teacher is: uploads are open then."""
+    execute_each(db, TEACHERS)

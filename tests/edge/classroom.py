@@ -15,10 +15,11 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, display_pages, subtitles, timetable_page, uploads
+from edge import clock_page, display_pages, sign_in, subtitles, timetable_page, uploads
 from edge.content import create_content_app
 from edge.displays import Displays
 from edge.search import SearchIndex, build_here
+from edge.sign_in import SignIn
 from edge.state import ContentOrigin, EdgeState
 from edge.waiting import Waiting
 from edge.web import Classroom, create_app
@@ -47,6 +48,7 @@ class Room:
     app: Flask = field(init=False)
     journal: Journal = field(init=False)
     displays: Displays = field(init=False)
+    sign_in: SignIn = field(init=False)
     content: Flask = field(init=False)
 
     def client(self, language: str = "en") -> FlaskClient:
@@ -110,7 +112,8 @@ def make_room(data: Path) -> Room:
     room.app.register_blueprint(subtitles.blueprint(state))
     outbox = make_outbox(data)
     room.journal = outbox.journal
-    uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox)
+    room.sign_in = sign_in.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
+    uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox, room.sign_in)
     clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     timetable_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     waiting = Waiting()
