@@ -78,7 +78,8 @@
       if (full) { full.hidden = true; }
     }
   }
-  if (film.error || film.networkState === 3) { wrong(); } else { film.addEventListener('error', wrong); }
+  /* Not by `networkState`: while a browser has not yet begun to choose what to load it says "no source", too. */
+  if (film.error) { wrong(); } else { film.addEventListener('error', wrong); }
 
   /* -- speed */
   function hasten(by) {

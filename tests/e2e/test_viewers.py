@@ -11,6 +11,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+import kiosk_ui
 from kiosk_ui.pages import has_static
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
@@ -22,6 +23,7 @@ from tests.e2e.viewer_files import LANDSCAPE, heavy_pdf, locked_pdf, pdf
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
 
+PLAYER_JS = Path(kiosk_ui.__file__).parent / "static" / "player.js"
 #: Pages of the long document.
 PAGES = 5
 
@@ -346,6 +348,18 @@ def test_a_film_goes_on_where_it_stopped(box: Stage, browser: Any) -> None:
     browser.execute_script(f"arguments[0].currentTime = {FILM_S - 1}; arguments[0].play()", film)
     wait_for("its end", lambda: of(browser, film, "ended"))
     assert browser.execute_script("return localStorage['teachpoint-stopped']") == "[]", "seen whole"
+
+
+def test_a_script_that_comes_before_the_browser_has_begun_to_load_calls_no_film_unplayable(
+        box: Stage, browser: Any) -> None:
+    """On a busy device it does: what is to be loaded is chosen after the scripts that stand ready."""
+    film = opened(browser, player_of(box, "朗读"))
+    state = browser.execute_script(
+        "document.querySelector('[data-player-bar]').hidden = true; arguments[0].load();"
+        "const state = arguments[0].networkState;" + PLAYER_JS.read_text("utf-8") + "return state", film)
+    assert state == 3, "nothing is chosen yet: the moment this test is for"
+    assert find(browser, "[data-player-bar]").is_displayed()
+    assert not [one for one in found(browser, "[data-player-failed]") if one.is_displayed()]
 
 
 @pytest.mark.parametrize("name", ["坏录像", "老录像"])
