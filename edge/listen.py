@@ -43,7 +43,8 @@ def parse_address(text: str) -> Address:
 
 
 def bind(address: Address) -> socket.socket:
-    """Listen on `address`; port 0 takes a free one. `[::]` also takes IPv4 callers.
+    """Listen on `address`; port 0 takes a free one. `[::]` also takes IPv4 callers. Who accepts where nobody
+    calls gets BlockingIOError.
 
     Raises Broken `port-taken`, `port-forbidden`; Misused `listen-bad` (no such address here).
     """
@@ -64,6 +65,9 @@ def bind(address: Address) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(found[4])
         listener.listen(BACKLOG)
+        # Two workers of nginx wake for one caller. The slower one would stand in `accept` until the next
+        # caller, and all its films with it: nginx leaves an inherited socket as it finds it.
+        listener.setblocking(False)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
