@@ -17,7 +17,18 @@ from typing import Any
 
 from flask import Flask
 
-from edge import api, clock_page, display_pages, metrics, opds, sign_in, subtitles, timetable_page, uploads
+from edge import (
+    api,
+    clock_page,
+    display_pages,
+    metrics,
+    opds,
+    sign_in,
+    subtitles,
+    timetable_page,
+    tus,
+    uploads,
+)
 from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
@@ -168,9 +179,13 @@ class BoxService:
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
         main.register_blueprint(subtitles.blueprint(state))
         signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                                     self._box.journal)
+                                     self._box.journal,
+                                     lambda teacher: uploads.sent_by(self._box.outbox(), teacher.id))
         uploads.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                          self._box.outbox, signed_in)
+        self._finishing = tus.Finishing(self._box.outbox, state.wake,
+                                        lambda error: notes.tell("upload-unfinished", error))
+        tus.register(main, signed_in, self._box.outbox, self._finishing.wake)
         clock_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                             self._box.journal)
         timetable_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
@@ -260,6 +275,7 @@ class BoxService:
         drop = DropFolder(state.layout.uploads, self._box.outbox, self._wake,
                           lambda error: notes.tell("drop-failed", error))
         run("drop folder", drop.start, drop.stop)
+        run("finishing", self._finishing.start, self._finishing.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         scrub = Scrub(lambda: scrub_box(self._data, notes.lost), "box.scrub")
         run("scrub", scrub.start, scrub.stop)

@@ -44,10 +44,12 @@ _STATUS = {"sign-in-wait": 429, "sign-in-busy": 503, "sign-in-wrong": 403}
 
 
 class SignIn:
-    """Who is signed in, for all pages that ask. `journal` opens the journal for the calling thread."""
+    """Who is signed in, for all pages that ask. `journal` opens the journal for the calling thread; `own` is
+    what a teacher's page shows of what is theirs."""
 
-    def __init__(self, classroom: Classroom, secret: bytes, journal: Callable[[], Journal]) -> None:
-        self.classroom, self.secret, self.journal = classroom, secret, journal
+    def __init__(self, classroom: Classroom, secret: bytes, journal: Callable[[], Journal],
+                 own: Callable[[Teacher], dict[str, Any]]) -> None:
+        self.classroom, self.secret, self.journal, self.own = classroom, secret, journal, own
         self.turns = Turns()
 
     def teachers(self) -> Teachers:
@@ -149,7 +151,7 @@ class SignIn:
         body = pages.render("teacher.html", g.language, **{
             **self.classroom.common("teacher"), "token": token_for(self.secret, cookie), "teacher": {
                 "name": teacher.name, "login": teacher.login}, "changed": changed,
-            "error": in_words(error, g.language)})
+            "error": in_words(error, g.language), **self.own(teacher)})
         return page_with_form(body, cookie, error)
 
     def _go_on(self, then: str, kept: dict[str, str]) -> Response:
@@ -223,9 +225,11 @@ class Turns:
             self._room.release()
 
 
-def register(app: Flask, classroom: Classroom, secret: bytes, journal: Callable[[], Journal]) -> SignIn:
-    """Add the pages to the classroom's app; what other pages ask who is signed in."""
-    made = SignIn(classroom, secret, journal)
+def register(app: Flask, classroom: Classroom, secret: bytes, journal: Callable[[], Journal],
+             own: Callable[[Teacher], dict[str, Any]]) -> SignIn:
+    """Add the pages to the classroom's app; what other pages ask who is signed in. `own`: what a teacher's
+    page shows of what is theirs."""
+    made = SignIn(classroom, secret, journal, own)
     app.register_blueprint(made.blueprint())
     return made
 

@@ -24,9 +24,11 @@ from edge.web import Classroom
 from kiosk_ui import pages
 from kiosk_ui.i18n import mark, translations
 from sync.box.outbox import Outbox
+from sync.box.receiving import Receiving
 from sync.durable import disk_errors
 from sync.errors import Refused, TeachpointError
 from sync.logs import log
+from sync.segment import MOST_UPLOAD_BYTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -36,6 +38,8 @@ MOST_BODY_BYTES = 2 * 1024**3
 #: Parts of the form, and bytes of it held in memory: its texts, and what was read of a file (64 KiB at a
 #: time, and what might be the beginning of its end) before it goes to the disk.
 MOST_PARTS, MOST_MEMORY_BYTES = 16, 512 * 1024
+#: What the hub may say of a file (docs/format.md §5.2).
+SAID = ("reviewed", "declined", "spread")
 #: How many uploads the page lists.
 MOST_LISTED = 20
 
@@ -103,16 +107,37 @@ class _Upload:
         routes = Blueprint("upload", __name__)
         routes.add_url_rule("/upload", "form", self.form)
         routes.add_url_rule("/upload", "send", self.send, methods=["POST"])
+        routes.add_url_rule("/upload/give-up", "give_up", self.give_up, methods=["POST"])
         return routes
 
     def form(self) -> Response:
         """The form, and what was sent before; after a sending, that it is safe."""
         if self.sign_in.needed():
             return self.sign_in.ask("/upload")
-        seq = request.args.get("sent", type=int)
+        return self.page(taken=self.taken())
+
+    def taken(self) -> str | None:
+        """What to call the file that was sent just now, by this form or by the page's script."""
+        seq, came = request.args.get("sent", type=int), request.args.get("came", "")
         row = seq and self.outbox().database.execute(
             "SELECT title, name FROM upload WHERE seq = ?", [min(max(seq, 0), 2**53)]).fetchone()
-        return self.page(taken=(row[0] or row[1]) if row else None)
+        if came:
+            teacher = self.sign_in.teacher()
+            try:
+                one = Receiving(self.outbox()).find(came, teacher.id if teacher else None)
+            except Refused:
+                return None
+            row = (one.texts.get("title", ""), one.name) if one.received == one.size else None
+        return (row[0] or row[1]) if row else None
+
+    def give_up(self) -> AnyResponse:
+        """Drop a file that has not come whole."""
+        teacher = self.sign_in.teacher()
+        if not genuine(request, self.secret, request.form.get("token", "")) or teacher is None:
+            abort(403)
+        with suppress(Refused):  # it has gone, or is whole: the page shows it
+            Receiving(self.outbox()).give_up(request.form.get("id", ""), teacher.id)
+        return see_other("/teacher")
 
     def send(self) -> AnyResponse:
         """Take the file in."""
@@ -145,7 +170,9 @@ class _Upload:
         """Into the outbox with it; the number of its record."""
         if file is None or not file.filename:
             raise Refused("upload-empty")
-        return self.outbox().add_upload(Path(str(file.stream.name)), name=file.filename, **fields)
+        teacher = self.sign_in.teacher()
+        return self.outbox().add_upload(Path(str(file.stream.name)), name=file.filename,
+                                        teacher=teacher.id if teacher else None, **fields)
 
     def page(self, *, fields: dict[str, str] | None = None, taken: str | None = None,
              error: TeachpointError | None = None) -> Response:
@@ -161,14 +188,38 @@ class _Upload:
             "error": in_words(error, language),
             "subjects": [row.name for row in catalogue.subjects() if row.name],
             "grades": catalogue.grades(), "most_bytes": MOST_BODY_BYTES,
-            "licences": [(value, words(label)) for value, label in LICENCES], "uploads": self.sent_before()})
+            "licences": [(value, words(label)) for value, label in LICENCES],
+            "most_resumable_bytes": MOST_UPLOAD_BYTES, **self.sent()})
         return page_with_form(body, cookie, error)
 
-    def sent_before(self) -> list[dict[str, Any]]:
-        """The newest uploads, for the list beside the form."""
-        now = self.state.clock.now()
-        return [{"title": title, "name": name, "subject": about, "grade": level, "size": size,
-                 "ago": max(now - time, 0.0), "at_hub": bool(acknowledged)}
-                for title, name, about, level, size, time, acknowledged in self.outbox().database.execute(
-                    "SELECT title, name, about, educationalLevel, size, time, acknowledged FROM upload "
-                    "ORDER BY id DESC LIMIT ?", [MOST_LISTED])]
+    def sent(self) -> dict[str, Any]:
+        """The newest uploads, for the list beside the form: the teacher's own; all where nobody signs in."""
+        teacher = self.sign_in.teacher()
+        return sent_by(self.outbox(), teacher.id if teacher else None)
+
+
+def sent_by(outbox: Outbox, teacher: int | None) -> dict[str, Any]:
+    """What a teacher has sent, the newest first, and where each file is; and what has not come whole."""
+    now = outbox.clock.now()
+    rows = outbox.database.execute(
+        "SELECT title, name, about, educationalLevel, size, time, acknowledged, sent, said, note FROM upload "
+        "WHERE ? IS NULL OR teacher = ? ORDER BY id DESC LIMIT ?", [teacher, teacher, MOST_LISTED])
+    coming = Receiving(outbox)
+    return {"uploads": [
+        *({"title": one.texts["title"], "name": one.name, "subject": one.texts["about"], "note": "",
+           "grade": one.texts["educationalLevel"], "size": one.size, "ago": max(now - one.changed, 0.0),
+           "state": "box"} for one in coming.whole(teacher)),
+        *({"title": title, "name": name, "subject": about, "grade": level, "size": size, "note": note,
+           "ago": max(now - time, 0.0), "state": _where(bool(acknowledged), sent is not None, said)}
+          for title, name, about, level, size, time, acknowledged, sent, said, note in rows)],
+        "unfinished": [
+            {"id": one.id, "title": one.texts["title"], "name": one.name, "size": one.size,
+             "received": one.received, "percent": 100 * one.received // one.size}
+            for one in (coming.of(teacher) if teacher is not None else ())]}
+
+
+def _where(acknowledged: bool, sent: bool, said: str) -> str:
+    """Where a file is: at the `box`, on its `way`, at the `hub`; or what the hub said of it."""
+    if not acknowledged:
+        return "way" if sent else "box"
+    return said if said in SAID else "hub"

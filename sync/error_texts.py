@@ -546,6 +546,38 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("No file was chosen.", "Nothing was sent. Choose a file below and send it again."),
         "zh": ("没有选择文件。", "没有发送任何内容。请在下方选择文件后重新发送。"),
     },
+    "sign-in-first": {
+        "en": ("Sign in first: on this box teachers send files.", "Nothing was lost. Sign in on the page `/teacher`, then go on."),
+        "zh": ("请先登录：这台盒子由老师上传文件。", "没有丢失内容。请在 `/teacher` 页面登录后继续。"),
+    },
+    "upload-gone": {
+        "en": ("The box does not know this file any more.", "Choose it again and send it from the beginning."),
+        "zh": ("盒子里已没有这个文件的上传记录。", "请重新选择文件，从头上传。"),
+    },
+    "upload-elsewhere": {
+        "en": ("The box has {received} bytes of this file, not {offset}.", "Nothing was lost. Go on from there."),
+        "zh": ("盒子已收到该文件的 {received} 字节，而不是 {offset} 字节。", "没有丢失内容。请从该处继续。"),
+    },
+    "upload-busy": {
+        "en": ("Another page is sending this file at the moment.", "Nothing was lost. Let it go on there, or close that page and try again."),
+        "zh": ("另一个页面正在上传这个文件。", "没有丢失内容。请让它继续，或关闭那个页面后重试。"),
+    },
+    "upload-no-room": {
+        "en": ("The box has no room for this file of {size}: {free} are left for files.", "Nothing was sent, and lessons open as before. Make the file smaller, or tell the technician or the hub school."),
+        "zh": ("盒子放不下这个 {size} 的文件：可用于文件的空间还有 {free}。", "没有发送任何内容，课程照常可用。请缩小文件，或告诉技术员或中心学校。"),
+    },
+    "upload-over": {
+        "en": ("This file of {size} is larger than the {most} that may be sent.", "Nothing was sent. Make it smaller, or split it."),
+        "zh": ("这个文件有 {size}，超过可上传的 {most}。", "没有发送任何内容。请缩小或拆分文件。"),
+    },
+    "uploads-many": {
+        "en": ("{most} files of yours are unfinished already.", "Nothing was sent. Finish or give up one of them first, on the page `/teacher`."),
+        "zh": ("您已有 {most} 个文件没有传完。", "没有发送任何内容。请先在 `/teacher` 页面传完或放弃其中一个。"),
+    },
+    "upload-unfinished": {
+        "en": ("A file that is whole in the box cannot be put into the outbox: {reason}", "It stays, and it is tried again by itself."),
+        "zh": ("有文件已完整存入盒子，但无法放入发件箱：{reason}", "文件会保留，并自动重试。"),
+    },
     # the link
     "sshd-stopped": {
         "en": ("The hub's SSH server stopped: {reason}.",

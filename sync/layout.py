@@ -77,6 +77,7 @@ class BoxLayout:
         self.trusted = data / "trusted"       # the last verified metadata
         self.outbox = data / "outbox"         # segments/ and objects/, to be pushed
         self.uploads = data / "uploads"       # a file dropped here becomes an upload
+        self.receiving = data / "receiving"   # files that are still being sent to the box
         self.index = data / "index"           # search index, derived, may be deleted
         self.metrics_token = data / "metrics-token"  # 0600: who has it may ask for /metrics from elsewhere
         self.run = data / "run"

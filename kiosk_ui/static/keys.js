@@ -3,7 +3,7 @@
 (function () {
   'use strict';
 
-  var FOCUSABLE = 'a[href], button, input, select, textarea, video, audio, [tabindex="0"]';
+  var FOCUSABLE = 'a[href], button, summary, input, select, textarea, video, audio, [tabindex="0"]';
   var ARROWS = { ArrowLeft: 'left', ArrowUp: 'up', ArrowRight: 'right', ArrowDown: 'down',
     Left: 'left', Up: 'up', Right: 'right', Down: 'down' };
   var CODES = { 37: 'left', 38: 'up', 39: 'right', 40: 'down' };

@@ -23,7 +23,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -154,9 +154,10 @@ class Outbox:
 
     def add_upload(self, file: Path, *, name: str, title: str = "", about: str = "",
                    educationalLevel: str = "", license: str = "",  # noqa: N803 - the LRMI field
-                   creator: str = "") -> int:
+                   creator: str = "", teacher: int | None = None) -> int:
         """Copy `file` into the outbox and write the record of it; the record's number. When it returns,
         file and record are durable and `file` may be removed. Texts are cleaned and cut, not refused.
+        `teacher`: the account that it belongs to.
 
         Raises Refused: `file-vanished`, `file-unreadable` (also: not a regular file), `file-changed`
         (while it was copied), `upload-too-large`; NoRoom `disk-full` (also: less than
@@ -169,15 +170,35 @@ class Outbox:
                 self._check_room(file, os.fstat(source.fileno()).st_size)
                 with self._begun(temporary) as copy:
                     sha256, size = _copy(source, copy, file)
-                    upload = Upload(
-                        sha256=sha256, size=size, name=file_name(name), title=one_line(title, 1000),
-                        about=one_line(about, 1000), educationalLevel=one_line(educationalLevel, 1000),
-                        license=one_line(license, 1000), creator=one_line(creator, 1000))
-                    return self._tell(temporary, upload)
+                    texts = {"title": title, "about": about, "educationalLevel": educationalLevel,
+                             "license": license, "creator": creator}
+                    return self._tell(temporary, _upload(sha256, size, name, texts), teacher, None)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _tell(self, temporary: Path, upload: Upload) -> int:
+    def take_received(self, file: Path, came: str, teacher: int | None, name: str,
+                      texts: Mapping[str, str]) -> int:
+        """As `add_upload`, for a file of this disk that was received as `came`: it is not copied but gets a
+        second name, and its row of `receiving` goes when the record comes, in one transaction. Called again
+        after a crash, it goes on."""
+        row = self.database.execute("SELECT seq FROM upload WHERE came = ?", [came]).fetchone()
+        if row is not None:
+            return int(row[0])
+        make_folder(self.objects)
+        temporary = temporary_beside(self.objects / "upload")
+        try:
+            with _open_regular(file) as source, disk_errors(self.objects):
+                fcntl.flock(source, fcntl.LOCK_EX)  # `sweep` of another process lets the second name be
+                size, digest = os.fstat(source.fileno()).st_size, hashlib.sha256()
+                while chunk := _read(source, file):
+                    digest.update(chunk)
+                with self._locked():
+                    os.link(file, temporary, follow_symlinks=False)
+                return self._tell(temporary, _upload(digest.hexdigest(), size, name, texts), teacher, came)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _tell(self, temporary: Path, upload: Upload, teacher: int | None, came: str | None) -> int:
         """Under the lock: the copy into its place, then the record and the row that need it."""
         target = self.folder / object_path(upload.sha256)
         body = {field: value for field, value in msgspec.to_builtins(upload).items() if value != ""}
@@ -189,9 +210,11 @@ class Outbox:
                     seq = self.journal.append("upload", body)
                     self.database.execute(
                         "INSERT INTO upload (sha256, size, name, title, about, educationalLevel, license, "
-                        "creator, time, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "creator, time, seq, teacher, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         [upload.sha256, upload.size, upload.name, upload.title, upload.about,
-                         upload.educationalLevel, upload.license, upload.creator, self.clock.now(), seq])
+                         upload.educationalLevel, upload.license, upload.creator, self.clock.now(), seq,
+                         teacher, came])
+                    self.database.execute("DELETE FROM receiving WHERE id = ?", [came])
             except BaseException:
                 self._remove_object_unless_needed(target)
                 raise
@@ -404,6 +427,11 @@ class Outbox:
                 yield
         except HeldByAnother:
             raise Broken("outbox-busy", path=self.folder) from None
+
+
+def _upload(sha256: str, size: int, name: str, texts: Mapping[str, str]) -> Upload:
+    return Upload(sha256=sha256, size=size, name=file_name(name),
+                  **{field: one_line(text, 1000) for field, text in texts.items()})
 
 
 def _due(feeds: int, sent: int, tries: int) -> bool:

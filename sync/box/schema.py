@@ -9,7 +9,8 @@ resource     its resources; `complete` = all its files are stored, so it may be 
 file         their files.
 journal      all that happened here, numbered; `segment` once it has been cut into one.
 segment      the segments in the outbox, chained by hash, until the hub has acknowledged them.
-upload       files that teachers gave for the hub.
+upload       files that teachers gave for the hub; whose they are, what the hub said of them.
+receiving    files that are still being sent to the box, as far as they are on the disk.
 tally        per package and type: how many resources and bytes there are, how many are whole. Kept by
              triggers on `resource`, so it is never wrong; a page need not count a million rows.
 problem      what a person should know of, until it has gone.
@@ -199,3 +200,18 @@ CREATE TABLE attempt (
 def m009_teachers(db: Database) -> None:
     """Who may sign in, and who is signed in. Nobody needs to where no teacher is: uploads are open then."""
     execute_each(db, TEACHERS)
+
+
+@MIGRATIONS()
+def m010_uploads_go_on(db: Database) -> None:
+    """`teacher`: whose it is; `came`: what it was called while it came; `said`, `note`: what became of it at
+    the hub (docs/format.md §5.2). `receiving`: `received` bytes of the file `receiving/<id>` are durable."""
+    db.execute("ALTER TABLE upload ADD COLUMN teacher INTEGER")
+    db.execute("ALTER TABLE upload ADD COLUMN came TEXT")
+    db.execute("ALTER TABLE upload ADD COLUMN said TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE upload ADD COLUMN note TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE UNIQUE INDEX upload_came ON upload (came) WHERE came IS NOT NULL")
+    db.execute("CREATE INDEX upload_teacher ON upload (teacher)")
+    db.execute("CREATE TABLE receiving (id TEXT PRIMARY KEY, teacher INTEGER, size INTEGER NOT NULL, "
+               "received INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, changed REAL NOT NULL) "
+               "WITHOUT ROWID")

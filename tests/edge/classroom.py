@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, display_pages, sign_in, subtitles, timetable_page, uploads
+from edge import clock_page, display_pages, sign_in, subtitles, timetable_page, tus, uploads
 from edge.content import create_content_app
 from edge.displays import Displays
 from edge.search import SearchIndex, build_here
@@ -24,6 +24,7 @@ from edge.state import ContentOrigin, EdgeState
 from edge.waiting import Waiting
 from edge.web import Classroom, create_app
 from sync.box.journal import Journal
+from sync.box.receiving import Receiving
 from sync.clock import ManualClock
 from sync.store import Store
 from tests.edge.shelf_rows import add_package, make_database, resource_id
@@ -49,6 +50,7 @@ class Room:
     journal: Journal = field(init=False)
     displays: Displays = field(init=False)
     sign_in: SignIn = field(init=False)
+    receiving: Receiving = field(init=False)
     content: Flask = field(init=False)
 
     def client(self, language: str = "en") -> FlaskClient:
@@ -112,7 +114,10 @@ def make_room(data: Path) -> Room:
     room.app.register_blueprint(subtitles.blueprint(state))
     outbox = make_outbox(data)
     room.journal = outbox.journal
-    room.sign_in = sign_in.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
+    room.sign_in = sign_in.register(room.app, room.classroom, b"secret", lambda: outbox.journal,
+                                    lambda teacher: uploads.sent_by(outbox, teacher.id))
+    room.receiving = Receiving(outbox)
+    tus.register(room.app, room.sign_in, lambda: outbox, room.receiving.finish)
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox, room.sign_in)
     clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     timetable_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
