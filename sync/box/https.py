@@ -21,6 +21,7 @@ from sync.box.https_pool import Pool, hub_names_port
 from sync.box.rsync_ssh import RsyncSsh
 from sync.canonical import sha256_hex
 from sync.clock import SYSTEM
+from sync.desired import DESIRED_NAME
 from sync.durable import disk_errors, make_folder, write_file
 from sync.errors import Refused, Unreachable
 from sync.layout import object_path
@@ -84,7 +85,9 @@ class Https:
         with disk_errors(into):
             changed = _mirror(files, into)
             write_file(self._tag, f"{answer.headers.get('etag', '')}\n{_content(into)}".encode())
-        return moved + Moved(files=changed)
+        if any(name.endswith(DESIRED_NAME) for name in changed):
+            self._pool.widen()  # lessons, mostly: their connections are there when their names are known
+        return moved + Moved(files=len(changed))
 
     def fetch_objects(self, wanted: Sequence[Wanted], staging: Path,
                       progress: Progress = silent, arrived: Arrived = unheard) -> Moved:
@@ -251,8 +254,8 @@ def _news(tag: str) -> _Answer:
     return _Answer("GET", "/v1/news", [("if-none-match", tag)] if tag else [])
 
 
-def _mirror(files: Mapping[str, bytes], into: Path) -> int:
-    """Make a folder hold these files and nothing else; how many were written."""
+def _mirror(files: Mapping[str, bytes], into: Path) -> set[str]:
+    """Make a folder hold these files and nothing else; which were written."""
     for path in list(into.iterdir()):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -262,7 +265,7 @@ def _mirror(files: Mapping[str, bytes], into: Path) -> int:
                if not (into / name).exists() or (into / name).read_bytes() != data}
     for name, data in changed.items():
         write_file(into / name, data)
-    return len(changed)
+    return set(changed)
 
 
 def _content(folder: Path) -> str:

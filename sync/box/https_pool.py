@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import selectors
 import ssl
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Pool:
         self._closed_received = self._closed_sent = 0
         self._pinged = float("-inf")
         self._turned = self._resumed = SYSTEM.monotonic()
-        self._answered_at, self._answered_received = self._turned, 0  # when the last ping was answered
+        self._came = deque([(self._turned, 0)])  # when pings were answered, and the bytes that had come then
         self._prompt = False  # were we quick enough for a ping to mean something?
         self.window = Window()
         #: Called after each turn: a transfer asks for more.
@@ -217,12 +218,15 @@ class Pool:
 
     def _answered(self, took_s: float) -> None:
         now, received = SYSTEM.monotonic(), self.received_bytes
-        rate = (received - self._answered_received) / max(now - self._answered_at, 1e-3)
+        # The rate is that of two round trips: a lost packet holds up what comes behind it for one.
+        while len(self._came) > 1 and now - self._came[1][0] >= 2 * self.window.idle_s:
+            self._came.popleft()
+        since, before = self._came[0]
+        self._came.append((now, received))
         if self._prompt:
-            used = self.window_used and rate * self.window.idle_s >= self.window.size / 2
-            self.window.answered(took_s, now, used=used)
+            self.window.answered(took_s, now, used=self.window_used,
+                                 bytes_per_s=(received - before) / max(now - since, 1e-3))
         self.window_used = False
-        self._answered_at, self._answered_received = now, received
 
     def _drop(self, connection: Connection) -> None:
         if self._known.pop(connection, 0):
