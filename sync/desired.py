@@ -33,6 +33,9 @@ MOST_BOXES = 1000
 #: So the hub takes in no segment that would make them more (docs/format.md §6.5).
 MOST_WANTED = 10_000
 
+#: Most files of teachers of whose fate a feed tells, and most characters of the words to one: about 8 KB.
+MOST_TOLD, MOST_TOLD_NOTE = 50, 100
+
 #: A box's id: 16 hexadecimal digits, random, made by `box init`.
 BOX_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -72,13 +75,23 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     seq: Count
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an uploaded file: `reviewed`, `declined`, `spread`, or what later hubs say."""
+
+    sha256: Hash
+    state: Annotated[str, Meta(max_length=32)]
+    note: Annotated[str, Meta(max_length=MOST_TOLD_NOTE)] = ""
+
+
 class Acks(msgspec.Struct, frozen=True, kw_only=True):
-    """Acknowledgements by box id, and the uploaded objects that are told of but not yet there."""
+    """Acknowledgements by box id, the uploaded objects that records tell of but that are not there yet, and
+    what became of the newest that are."""
 
     format: str
     site: str
     boxes: Annotated[dict[str, Ack], Meta(max_length=MOST_BOXES)]
     wanted: Annotated[list[Hash], Meta(max_length=MOST_WANTED)] = []
+    told: Annotated[list[Told], Meta(max_length=MOST_TOLD)] | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse_desired(data: bytes, site: str) -> Desired:
@@ -108,6 +121,8 @@ def parse_acks(data: bytes, site: str) -> Acks:
         raise Refused("acks-bad", reason="unknown format, or for another site")
     if not all(is_sha256(name) for name in acks.wanted):
         raise Refused("acks-bad", reason="a wanted object is not named by a SHA-256")
+    if acks.told and not all(is_sha256(one.sha256) for one in acks.told):
+        raise Refused("acks-bad", reason="a file that is told of is not named by a SHA-256")
     for box, ack in acks.boxes.items():
         if not BOX_ID.fullmatch(box) or not is_sha256(ack.chain):
             raise Refused("acks-bad", reason=f"malformed acknowledgement of the box {box!r}")

@@ -307,6 +307,19 @@ class Outbox:
             self._tidy()
         return count
 
+    def hear(self, acks: Acks) -> int:
+        """Take in what a feed that was believed says of files that were sent from here; how many news."""
+        news = 0
+        for one in acks.told or ():
+            said = [one_line(one.state, 32), one_line(one.note, 200)]
+            if self.database.execute("SELECT 1 FROM upload WHERE sha256 = ? AND (said, note) IS NOT (?, ?)",
+                                     [one.sha256, *said]).fetchone():
+                with transaction(self.database):
+                    self.database.execute("UPDATE upload SET said = ?, note = ? WHERE sha256 = ?",
+                                          [*said, one.sha256])
+                news += 1
+        return news
+
     def _news(self, ack: Ack, wanted: set[str]) -> bool:
         """Does the acknowledgement tell anything new? So that a sync without news writes nothing."""
         if self.database.execute("SELECT 1 FROM segment WHERE number <= ? AND acknowledged = 0 LIMIT 1",

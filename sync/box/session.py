@@ -313,6 +313,7 @@ class _Session:
         known = contact.hub_time(self._box.database) or 0
         contact.note_hub_time(self._journal, believed.trusted.time, old_news=self._transport.carrier)
         self._report.records_down += self._outbox.acknowledge(believed.acks)
+        self._outbox.hear(believed.acks)
         # A stick may be older than what was known before the beliefs were lost: it proves nothing then.
         if not self._transport.carrier or believed.trusted.time > known:
             self._look_for_lost_history(believed)

@@ -22,6 +22,7 @@ from sync.hub.commands import hub
 from sync.hub.ingest import ingest as ingest_inboxes
 from sync.hub.ingest import ingest_stick
 from sync.hub.ingest_objects import object_file
+from sync.hub.reviews import DECLINED, REVIEWED, review
 from sync.hub.settings import Hub, open_hub
 from sync.text import one_line
 
@@ -68,22 +69,39 @@ def ingest(data: Path, stick: Path | None, as_json: bool) -> None:
 @click.option("--get", "sha256", metavar="SHA256", help="Write out this one.")
 @click.option("--to", "target", metavar="FILE", type=click.Path(path_type=Path),
               help="Where to write it; a file that is there is not replaced.")
+@click.option("--review", "looked_at", metavar="SHA256",
+              help="Say that this one was looked at; its teacher is told.")
+@click.option("--decline", is_flag=True, help="With --review: it is not taken over.")
+@click.option("--note", default="", metavar="WORDS", help="With --review: a word to the teacher.")
 @json_option
-def uploads(data: Path, sha256: str | None, target: Path | None, as_json: bool) -> None:
-    """What teachers sent: one line a file, the newest last.
+def uploads(data: Path, sha256: str | None, target: Path | None, looked_at: str | None, decline: bool,
+            note: str, as_json: bool) -> None:
+    """What teachers sent: one line a file, the newest last; and what became of it.
+
+    A file that is published, in whatever folder, is noted by that alone. The teacher sees it at the box.
 
     \b
     Examples:
       teachpoint hub uploads --data /srv/hub
       teachpoint hub uploads --get 9f86d0…0f00a08 --to 作业.pdf --data /srv/hub
+      teachpoint hub uploads --review 9f86d0…0f00a08 --note 很好 --data /srv/hub
+      teachpoint hub uploads --review 9f86d0…0f00a08 --decline --note 看不清 --data /srv/hub
 
     \b
-    Exit statuses: 0 done; 2 --get without --to; 3 there is no such upload, it has not come yet, or
-    FILE is there already; 5 no room.
+    Exit statuses: 0 done; 2 options that do not go together; 3 there is no such upload, it has not come yet,
+    or FILE is there already; 5 no room.
     """
     if (sha256 is None) != (target is None):
         raise click.UsageError("--get and --to belong together")
+    if (decline or note) and looked_at is None:
+        raise click.UsageError("--decline and --note belong to --review")
     opened = open_hub(data)
+    if looked_at is not None:
+        verdict = DECLINED if decline else REVIEWED
+        sites = review(opened, looked_at, verdict, note)
+        show({"sha256": looked_at, "verdict": verdict, "sites": sites}, as_json,
+             lambda console: console.print(f"Noted; told to {', '.join(sites)}.", markup=False))
+        return
     if sha256 is not None and target is not None:
         size = _write_out(opened, sha256, target)
         show({"sha256": sha256, "to": str(target), "size": size}, as_json,
@@ -92,11 +110,11 @@ def uploads(data: Path, sha256: str | None, target: Path | None, as_json: bool) 
     found = list_uploads(opened)
 
     def people(console: Console) -> None:
-        table = Table("Site", "Time", "File", "Title", "Size", "Received", "SHA-256")
+        table = Table("Site", "Time", "File", "Title", "Size", "Received", "Verdict", "SHA-256")
         for one in found:
             received = iso(one["received"]) if one["received"] is not None else "still to come"
             table.add_row(one["site"], iso(one["time"]), Text(one["name"]), Text(one["title"]),
-                          decimal(one["size"]), received, one["sha256"])
+                          decimal(one["size"]), received, one["verdict"], one["sha256"])
         console.print(table)
 
     show(found, as_json, people)
@@ -105,19 +123,21 @@ def uploads(data: Path, sha256: str | None, target: Path | None, as_json: bool) 
 def list_uploads(opened: Hub) -> list[dict[str, Any]]:
     """All uploads that records tell of, in the order in which they came in, ready for JSON: `site`, `box`,
     `seq`, `time` (by the box's clock), `name`, `title`, `about`, `educationalLevel`, `license`, `creator`,
-    `size`, `sha256`, `received` (None: its bytes have not come yet). Texts are one line each."""
+    `size`, `sha256`, `received` (None: its bytes have not come yet), `verdict`, `note` (`sync.hub.reviews`;
+    empty: none). Texts are one line each."""
     rows = opened.database.execute(
-        "SELECT u.site, u.box, u.seq, r.time, u.name, u.size, u.sha256, u.received, r.body FROM upload u "
+        "SELECT u.site, u.box, u.seq, r.time, u.name, u.size, u.sha256, u.received, r.body, "
+        "coalesce(v.verdict, ''), coalesce(v.note, '') FROM upload u LEFT JOIN review v USING (sha256) "
         "JOIN record r ON (r.site, r.box, r.seq) = (u.site, u.box, u.seq) "
         "JOIN segment s ON (s.site, s.box) = (u.site, u.box) AND u.seq BETWEEN s.first_seq AND s.last_seq "
         "ORDER BY s.ingested, u.site, u.box, u.seq")
     found = []
-    for site, box, seq, time, name, size, sha256, received, body in rows:
+    for site, box, seq, time, name, size, sha256, received, body, verdict, note in rows:
         told = msgspec.json.decode(body)
         texts = {field: one_line(str(told.get(field, "")), 1000)
                  for field in ("title", "about", "educationalLevel", "license", "creator")}
         found.append({"site": site, "box": box, "seq": seq, "time": time, "name": name, **texts,
-                      "size": size, "sha256": sha256, "received": received})
+                      "size": size, "sha256": sha256, "received": received, "verdict": verdict, "note": note})
     return found
 
 

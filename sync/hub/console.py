@@ -99,8 +99,9 @@ def _facts(hub: Hub, clock: Clock, name: str, language: str) -> dict[str, Any]:
                    key=lambda one: _ORDER.index(one["state"]))
     at_sites = _at_sites(hub, status)
     uploads = hub.database.execute(
-        "SELECT coalesce(s.name, u.site), u.name, u.size, u.received FROM upload u "
-        "LEFT JOIN site s ON s.site = u.site ORDER BY u.site, u.seq DESC LIMIT ?", [MOST_ROWS])
+        "SELECT coalesce(s.name, u.site), u.name, u.size, u.received, coalesce(v.verdict, '') FROM upload u "
+        "LEFT JOIN review v USING (sha256) LEFT JOIN site s ON s.site = u.site "
+        "ORDER BY u.site, u.seq DESC LIMIT ?", [MOST_ROWS])
     return {
         "hub": {"name": name}, "version": VERSION, "sites": sites,
         "problems": [in_words(one, language) for one in hub_problems(hub)],
@@ -111,8 +112,8 @@ def _facts(hub: Hub, clock: Clock, name: str, language: str) -> dict[str, Any]:
                       "ago": max(0.0, now - published), "sites": at_sites.get(id_, [])[:MOST_SITES],
                       "sites_more": max(0, len(at_sites.get(id_, [])) - MOST_SITES)}
                      for id_, version, title, resources, size, published in newest[:MOST_ROWS]],
-        "uploads": [{"site": site, "name": title, "size": size, "received": received is not None}
-                    for site, title, size, received in uploads]}
+        "uploads": [{"site": site, "name": title, "size": size, "received": received is not None,
+                     "verdict": verdict} for site, title, size, received, verdict in uploads]}
 
 
 def _site(one: dict[str, Any], names: dict[str, str], now: float, language: str) -> dict[str, Any]:

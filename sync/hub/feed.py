@@ -36,11 +36,13 @@ from sync.desired import (
     DESIRED_FORMAT,
     DESIRED_NAME,
     MOST_BOXES,
+    MOST_TOLD,
     MOST_WANTED,
     Ack,
     Acks,
     Assigned,
     Desired,
+    Told,
     dump,
 )
 from sync.durable import make_folder, move_into_place, sweep_temporary, temporary_beside, write_file
@@ -184,7 +186,11 @@ def current_acks(hub: Hub, site: str) -> Acks:
     wanted = hub.database.execute(
         "SELECT DISTINCT sha256 FROM upload WHERE site = ? AND received IS NULL ORDER BY sha256 LIMIT ?",
         [site, MOST_WANTED])
-    return Acks(format=ACKS_FORMAT, site=site, boxes=boxes, wanted=[sha256 for (sha256,) in wanted])
+    told = [Told(sha256=sha256, state=verdict, note=note) for sha256, verdict, note in hub.database.execute(
+        "SELECT sha256, verdict, note FROM review WHERE sha256 IN (SELECT sha256 FROM upload WHERE site = ?) "
+        "ORDER BY at DESC, sha256 LIMIT ?", [site, MOST_TOLD])]
+    return Acks(format=ACKS_FORMAT, site=site, boxes=boxes, wanted=[sha256 for (sha256,) in wanted],
+                told=told or UNSET)
 
 
 def _before_gap(hub: Hub, site: str, box: str) -> int:

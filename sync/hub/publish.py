@@ -31,6 +31,7 @@ from sync.hub.extract import Extractor
 from sync.hub.feed import write_feed
 from sync.hub.folder import Content, Lesson, lessons, look_at
 from sync.hub.resources import make_resources
+from sync.hub.reviews import note_published, tell_senders
 from sync.hub.settings import Hub
 from sync.logs import log
 from sync.manifest import FORMAT, MOST_MANIFEST_BYTES, File, Manifest, dump, parse
@@ -112,6 +113,7 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
     mend_published(hub, result.id)  # what was damaged may have come back with these bytes
     packs.make(hub, result.manifest)
+    tell_senders(hub, draft.objects())
     _tell_sites(hub, result.id, warnings)  # unchanged, too: the publish before may have been cut off here
     log("hub.publish").info("published" if result.changed else "unchanged", id=result.id,
                             version=result.version, new_bytes=result.new_bytes, warnings=len(warnings))
@@ -224,6 +226,7 @@ def _commit(hub: Hub, draft: Manifest, batch: Batch, extractor: Extractor, sourc
             if _newest(hub, draft.id) != before:
                 continue
             extractor.save()
+            note_published(hub.database, manifest.objects(), hub.clock.now())
             if changed:
                 hub.database.table("package").insert(
                     {"id": manifest.id, "version": manifest.version, "manifest": name,

@@ -10,6 +10,7 @@ policy       a site's policy, as in its feed (docs/format.md §5.3); no row: no 
 segment      the journal segments taken in, by (site, box, number).
 record       their records, by (site, box, seq): exactly once.
 upload       uploaded files that records tell of, and whether their bytes have come.
+review       what became of them: looked at, not taken over, published.
 feed         the version numbers a site's feed was given last, and the last hub time written in it.
 contact      when a site was last connected.
 clock        at most one row: the clock that was last believed, and a jump away from it (`sync.hub.clock`).
@@ -107,3 +108,11 @@ def m006_timetable(db: Database) -> None:
 def m007_clock(db: Database) -> None:
     db.execute("CREATE TABLE clock (boot TEXT NOT NULL, since_boot REAL NOT NULL, wall REAL NOT NULL, "
                "jumped_at REAL, jumped_to REAL)")
+
+
+@MIGRATIONS()
+def m008_reviews(db: Database) -> None:
+    """By object, whoever sent it; `verdict` as in the feeds (docs/format.md §5.2). What a package holds
+    already is found when it is published again."""
+    db.execute("CREATE TABLE review (sha256 TEXT PRIMARY KEY, verdict TEXT NOT NULL, note TEXT NOT NULL, "
+               "at REAL NOT NULL) WITHOUT ROWID")

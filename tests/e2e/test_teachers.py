@@ -168,7 +168,7 @@ def sent(driver: Any, stage: Stage) -> list[str]:
     return found_
 
 
-def test_a_film_goes_on_after_the_box_was_killed_and_the_page_closed(
+def test_a_film_goes_on_after_a_kill_and_its_way_is_seen(
         box: Stage, browser: Any, tmp_path: Path) -> None:
     film = tmp_path / "公开课.mp4"
     film.write_bytes(os.urandom(30_000_000))
@@ -197,6 +197,23 @@ def test_a_film_goes_on_after_the_box_was_killed_and_the_page_closed(
     assert [path.read_bytes() for path in objects] == [film.read_bytes()]
     go(browser, box.url + "teacher")
     assert "已存入盒子" in find(browser, "ul.sent").text
+    hub = box.serve_hub()
+    box.sync()
+    wait_for("the hub has it", lambda: [one for one in box.hub("uploads") if one["received"]])
+    [one] = box.hub("uploads")
+    assert (one["title"], one["creator"], one["verdict"]) == ("公开课", "王老师", "")
+    box.hub("uploads", "--review", one["sha256"], "--decline", "--note", "声音太小")
+    box.sync()
+    go(browser, box.url + "teacher")
+    assert "中心校未采用" in find(browser, "ul.sent").text and "声音太小" in find(browser, "ul.sent").text
+    lesson = tmp_path / "音乐" / "公开课"
+    lesson.mkdir(parents=True)
+    film.rename(lesson / "公开课.mp4")
+    box.publish(lesson, assign=False)
+    box.sync()
+    hub.stop()
+    go(browser, box.url + "teacher")
+    assert "已作为课程发给学校" in find(browser, "ul.sent").text
 
 
 def slow(driver: Any, bytes_per_s: int) -> None:

@@ -19,6 +19,7 @@ from sync.desired import (
     Acks,
     Assigned,
     Desired,
+    Told,
     dump,
     parse_acks,
     parse_desired,
@@ -38,7 +39,10 @@ ACKS = st.builds(Acks, format=st.just(ACKS_FORMAT), site=st.just("dali"),
                  boxes=st.dictionaries(st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
                                        st.builds(Ack, segment=st.integers(1, 2**53 - 1), chain=HASHES,
                                                  seq=COUNTS), max_size=3),
-                 wanted=st.lists(HASHES, max_size=5))
+                 wanted=st.lists(HASHES, max_size=5),
+                 told=st.just(msgspec.UNSET) | st.lists(st.builds(
+                     Told, sha256=HASHES, state=st.sampled_from(["reviewed", "later"]),
+                     note=st.text(st.characters(exclude_categories=["Cs"]), max_size=9)), max_size=3))
 
 
 @LIMITED
@@ -88,6 +92,10 @@ def test_a_desired_that_breaks_a_rule_is_refused(change: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("change", [
     {"format": "x"}, {"site": "lijiang"}, {"wanted": ["x" * 64]}, {"wanted": ["0"]}, {"boxes": []},
+    {"told": {}}, {"told": [{"sha256": "x" * 64, "state": "spread"}]}, {"told": [{"sha256": "0" * 64}]},
+    {"told": [{"sha256": "0" * 64, "state": "x" * 33}]}, {"told": [{"state": "spread"}]},
+    {"told": [{"sha256": "0" * 64, "state": "spread", "note": "x" * 101}]},
+    {"told": [{"sha256": "0" * 64, "state": "spread"}] * 51},
     {"boxes": {"box": GOOD_ACK}}, {"boxes": {"0" * 16 + "\n": GOOD_ACK}},
     *({"boxes": {"0" * 16: {**GOOD_ACK, **bad}}} for bad in (
         {"segment": 0}, {"segment": -1}, {"chain": "x" * 64}, {"chain": ""}, {"seq": -1}, {"seq": None}))])

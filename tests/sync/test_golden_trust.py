@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sync import pairing
 from sync.canonical import sha256_hex
 from sync.certificates import site_certificate
-from sync.desired import ACKS_FORMAT, Ack, Acks, dump, parse_acks, parse_desired
+from sync.desired import ACKS_FORMAT, Ack, Acks, Told, dump, parse_acks, parse_desired
 from sync.pairing import HubPart, KeyPart, Pairing, SealPart, TrustPart
 from sync.trust import Trusted, believe
 from tests.golden_files import GOLDEN, same_as_golden
@@ -76,6 +77,14 @@ def test_the_golden_targets() -> None:
     same_as_golden("acks.json", dump(ACKS))
     assert parse_desired((GOLDEN / "desired.json").read_bytes(), "dali").packages == PACKAGES
     assert parse_acks((GOLDEN / "acks.json").read_bytes(), "dali") == ACKS
+
+
+def test_the_golden_acks_that_tell_of_files() -> None:
+    acks = msgspec.structs.replace(ACKS, told=[
+        Told(sha256=sha256_hex(b"upload"), state="declined", note="看不清"),
+        Told(sha256=sha256_hex(b"another"), state="spread")])
+    same_as_golden("acks-told.json", dump(acks))
+    assert parse_acks((GOLDEN / "acks-told.json").read_bytes(), "dali") == acks
 
 
 def test_the_golden_pairing_file(tmp_path: Path) -> None:
