@@ -339,7 +339,7 @@ def test_a_person_is_told_and_may_do_it_anyway(
     assert run(commands.box, words) == 3
     told = capsys.readouterr()
     assert json.loads(told.out)["held"] == "hours"
-    error = json.loads(told.err)["error"]
+    error = json.loads(told.err.splitlines()[-1])["error"]
     assert error["code"] == "policy-hours" and error["facts"]["until"] == "2026-11-25 18:00"
     assert "--anyway" in error["advice"] and package not in joined.packages()
     assert run(commands.box, [*words, "--anyway"]) == 0
