@@ -40,6 +40,10 @@ MOST_CONNECTIONS_OF_ADDRESS = 512
 #: A player that takes nothing for so long is let go, in seconds: a paused film asks again by itself.
 SEND_TIMEOUT_S = 180
 
+#: How long what a refused caller still sends is read and thrown away, in seconds: browsers read an answer
+#: when they have sent all; that much takes a film over a slow Wi-Fi.
+LINGER_S = 900
+
 #: Users that workers may run as where we are root, the first that exists.
 WORKER_USERS = ("www-data", "nobody")
 
@@ -116,6 +120,7 @@ http {{
 
     client_header_timeout 20s;
     client_body_timeout 60s;
+    lingering_time {LINGER_S}s;
     send_timeout {SEND_TIMEOUT_S}s;
     client_header_buffer_size 2k;
     large_client_header_buffers 4 16k;

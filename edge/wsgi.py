@@ -140,7 +140,37 @@ def _channel_class(spool: Path, most_body_bytes: int) -> type[HTTPChannel]:
             return count
 
     class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+        """One that lets who was refused end what they send: browsers read an answer only then, and a socket
+        closed on bytes that nobody has read takes the answer back."""
+
         parser_class = Parser
+        close_when_flushed: bool
+        _refused = False   # set by the thread that answers, before the answer
+        _ending = False    # the answer is sent and the end of ours said; what still comes is thrown away
+        _thrown_away_bytes = 0
+
+        def service(self) -> None:
+            self._refused = self.requests[0].error is not None
+            super().service()
+
+        def handle_write(self) -> None:
+            if not (self._refused and self.close_when_flushed) or self.will_close:
+                super().handle_write()
+                return
+            self._flush_exception(self._flush_some)
+            if self.will_close:  # there was nobody any more
+                self.handle_close()
+            elif not self.total_outbufs_len:
+                self._ending, self.close_when_flushed = True, False
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_WR)
+
+        def received(self, data: bytes) -> bool:
+            if not self._ending:
+                return bool(super().received(data))
+            self._thrown_away_bytes += len(data)
+            self.will_close = self._thrown_away_bytes > most_body_bytes
+            return True
 
     return Channel
 

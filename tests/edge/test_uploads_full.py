@@ -6,6 +6,7 @@ import http.client
 import io
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,22 +74,55 @@ def test_a_full_disk_is_said_in_the_readers_words_and_later_it_goes(
     assert [path.read_bytes() for path in stored.rglob("*") if path.is_file()] == [SHEET]
 
 
-def test_room_that_is_taken_while_a_body_comes(room: Room, spool: Path) -> None:
+@pytest.fixture
+def caller(room: Room, spool: Path) -> Iterator[http.client.HTTPConnection]:
+    """Somebody who is connected to the box, without nginx."""
+    with bind(Address("127.0.0.1", 0)) as listener:
+        server = WebServer(room.app, listener, spool, threads=1, most_body_bytes=2**26, behind_nginx=False)
+        server.start()
+        try:
+            yield http.client.HTTPConnection(*listener.getsockname(), timeout=60)
+        finally:
+            server.close()
+
+
+CHUNK = b"10000\r\n" + bytes(65536) + b"\r\n"
+
+
+def test_room_that_is_taken_while_a_body_comes(caller: http.client.HTTPConnection, spool: Path) -> None:
     """Waitress keeps the beginning of a body in memory and asks the disk for the rest."""
-    listener = bind(Address("127.0.0.1", 0))
-    server = WebServer(room.app, listener, spool, threads=1, most_body_bytes=2**30, behind_nginx=False)
-    server.start()
     filler = fill(spool.parent)
-    try:
-        connection = http.client.HTTPConnection(*listener.getsockname(), timeout=20)
-        connection.putrequest("POST", "/upload")
-        connection.putheader("Transfer-Encoding", "chunked")  # its size is not known before
-        connection.endheaders()
-        for _ in range(12):
-            connection.send(b"10000\r\n" + bytes(65536) + b"\r\n")
-        answer = connection.getresponse()
-        assert answer.status == 507 and re.search("no room .*没有", answer.read().decode(), re.DOTALL)
-    finally:
-        filler.unlink()
-        server.close()
-        listener.close()
+    caller.putrequest("POST", "/upload")
+    caller.putheader("Transfer-Encoding", "chunked")  # its size is not known before
+    caller.endheaders()
+    for _ in range(12):
+        caller.send(CHUNK)
+    answer = caller.getresponse()
+    assert answer.status == 507 and re.search("no room .*没有", answer.read().decode(), re.DOTALL)
+    filler.unlink()
+
+
+def test_who_reads_no_answer_before_all_is_sent_gets_it(
+        caller: http.client.HTTPConnection, spool: Path) -> None:
+    """As browsers do. The box has answered long before, and takes the rest in only to throw it away."""
+    caller.putrequest("POST", "/upload")
+    caller.putheader("Content-Length", str(100 * len(SHEET)))
+    caller.endheaders()
+    while "没有保存任何内容".encode() not in caller.sock.recv(65536, socket.MSG_PEEK):
+        pass  # not the whole answer yet
+    for _ in range(100):
+        caller.send(SHEET)
+    assert caller.getresponse().status == 507
+    assert list(spool.iterdir()) == []
+
+
+def test_who_never_ends_is_let_go(caller: http.client.HTTPConnection) -> None:
+    caller.putrequest("POST", "/upload")
+    caller.putheader("Content-Length", str(2**40))
+    caller.endheaders()
+    sent = 0
+    with pytest.raises(OSError, match=r"Broken pipe|reset by peer"):
+        while sent < 2**28:
+            caller.send(SHEET)
+            sent += len(SHEET)
+    assert sent >= 2**26
