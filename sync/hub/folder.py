@@ -66,8 +66,20 @@ class Content:
     entries: list[Entry] = field(default_factory=list)
     #: Folders that are bundles, as paths in the package; "" is the lesson itself.
     bundles: set[str] = field(default_factory=set)
+    #: Those of them that are archives (`sync.hub.unpack`).
+    packed: set[str] = field(default_factory=set)
     toml: bytes | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def bundle_of(self, path: str) -> str | None:
+        """The bundle that a file belongs to; None for a file of its own."""
+        if not self.bundles:
+            return None
+        if "" in self.bundles:
+            return ""
+        parts = path.split("/")
+        return next((folder for n in range(1, len(parts))
+                     if (folder := "/".join(parts[:n])) in self.bundles), None)
 
     def seen(self) -> list[tuple[str, State]]:
         """What must be the same at the end of a publish."""

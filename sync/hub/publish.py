@@ -1,7 +1,7 @@
 """Folder → package version: the only writer of the tables `package` and `extract`.
 
 Order, so that a stop at any instant leaves the version before as it was:
-1. look at the folder (`folder.look_at`);
+1. look at the folder (`folder.look_at`), and unpack what comes packed (`unpack`);
 2. copy each file into a batch of the store, which nobody sees yet, hashing it on the way;
 3. look into the new files (`extract`), which adds texts and thumbnails to the batch;
 4. look at the folder again: it must be as at first, else `file-changed`;
@@ -33,6 +33,7 @@ from sync.hub.folder import Content, Lesson, lessons, look_at
 from sync.hub.resources import make_resources
 from sync.hub.reviews import note_published, tell_senders
 from sync.hub.settings import Hub
+from sync.hub.unpack import unpack
 from sync.logs import log
 from sync.manifest import FORMAT, MOST_MANIFEST_BYTES, File, Manifest, dump, parse
 from sync.store import Batch
@@ -101,15 +102,16 @@ def publish_lesson(hub: Hub, lesson: Lesson, *, id: str | None = None,
     """
     content = look_at(lesson)
     described = _describe(lesson, content, id, fields)
-    with hub.store.batch() as batch:
-        files = _take_in(content, batch, progress)
+    with hub.store.batch() as batch, batch.scratch() as folder:
+        unpacked = unpack(content, folder)
+        files = _take_in(unpacked, batch, progress)
         package = _identity(hub, described, lesson, files)
         extractor = Extractor(hub.database, batch)
-        resources, noted = make_resources(package, described, content, files, batch, extractor)
+        resources, noted = make_resources(package, described, unpacked, files, batch, extractor)
         _hold_still(lesson, content)
         draft = Manifest(format=FORMAT, id=package, version=1, resources=resources,
                          position=described.position, **described.fields)
-        warnings = [*content.warnings, *described.warnings, *noted]
+        warnings = [*unpacked.warnings, *described.warnings, *noted]
         result = _commit(hub, draft, batch, extractor, lesson.path, warnings)
     mend_published(hub, result.id)  # what was damaged may have come back with these bytes
     packs.make(hub, result.manifest)

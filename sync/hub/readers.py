@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
-from xml.etree import ElementTree as ET
-from xml.parsers import expat
 
 import msgspec
+
+from sync.safe_xml import BadXml, parse_xml
 
 #: Most text kept of one file, in characters: the Four Great Novels together have 3.5 million.
 MOST_TEXT_CHARACTERS = 4_000_000
@@ -38,8 +38,6 @@ MOST_ENTRIES = 20_000
 MOST_UNPACKED_BYTES = 128 * 1024 * 1024
 #: An entry that unpacks to more than this many times its packed size is a bomb (text packs 3-10 times).
 MOST_RATIO = 200
-#: Depth of elements in the XML files of an EPUB; real ones have under 10.
-MOST_XML_DEPTH = 100
 #: Most pixels of a picture that is decoded (240 MB as RGB): twice the largest phone camera of today.
 MOST_PIXELS = 80_000_000
 #: Longest side of a thumbnail, in pixels.
@@ -151,7 +149,7 @@ def read_epub(path: Path, found: Found) -> bytes:
                     break
     except TooLong:
         found.warnings.append(f"only the first {len(chapters)} chapters are searched: reading took too long")
-    except (zipfile.BadZipFile, KeyError, expat.ExpatError) as error:
+    except (zipfile.BadZipFile, KeyError, BadXml) as error:
         found.warnings.append(f"is not a whole EPUB: {error}")
     found.text = "\f".join(chapters) if any(chapters) else ""
     return cover
@@ -243,58 +241,6 @@ def decode(data: bytes) -> str:
 def tidy(text: str) -> str:
     """Without runs of blanks, empty lines, and characters that do not print."""
     return _printable(_LINES.sub("\n", _SPACES.sub(" ", text.replace("\f", "\n")))).strip()
-
-
-def parse_xml(data: bytes) -> ET.Element:
-    """XML into a tree, with no entity declared by it expanded and a bounded depth.
-
-    Raises expat.ExpatError; `Unreadable` for XML that declares entities or is too deep.
-    """
-    builder = ET.TreeBuilder()
-    parser = expat.ParserCreate(namespace_separator="}")
-    depth = 0
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MOST_XML_DEPTH:
-            raise Unreadable("holds XML that is nested too deep")
-        builder.start(_local(name), {_local(k): v for k, v in attributes.items()})
-
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(_local(name))
-
-    def entity(*_: Any) -> None:
-        raise Unreadable("holds XML that declares entities")
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = builder.data
-    parser.EntityDeclHandler = entity
-    parser.Parse(data, True)
-    return builder.close()
-
-
-def launch_page(imsmanifest: bytes) -> str:
-    """The page that a SCORM or IMS package opens, as its imsmanifest.xml says; "" if it says none.
-
-    Raises as `parse_xml`.
-    """
-    root = parse_xml(imsmanifest)
-    resources = {r.get("identifier", ""): r for r in root.iter("resource") if r.get("href")}
-    for item in root.iter("item"):
-        named = resources.get(item.get("identifierref", ""))
-        if named is not None:
-            return _href(root, named)
-    return _href(root, next(iter(resources.values()))) if resources else ""
-
-
-def _href(root: ET.Element, entry: ET.Element) -> str:
-    # xml:base of the list and of the entry stand before the href.
-    bases = [element.get("base", "") for element in (root, *root.iter("resources"), entry)]
-    whole = "".join(bases) + entry.get("href", "")
-    return str(PurePosixPath(unquote(re.split(r"[?#]", whole)[0])))
 
 
 class _Epub:
@@ -444,10 +390,6 @@ def _printable(text: str) -> str:
 
 
 _CONTROL = {n: None for n in (*range(32), 127, 0xFEFF) if chr(n) not in "\n\t\f"} | {0x0D: None}
-
-
-def _local(name: str) -> str:
-    return name.rsplit("}", 1)[-1]
 
 
 def main(lines: Iterable[str], into: Path) -> None:

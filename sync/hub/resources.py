@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from xml.parsers.expat import ExpatError
 
 import msgspec
 
 from sync.canonical import sha256_hex
 from sync.hub import readers
+from sync.hub.bundles import look_into
 from sync.hub.describe import Described, ResourcePart, resource_name
 from sync.hub.extract import NOTHING, Extracted, Extractor, Look, kind_of
 from sync.hub.folder import Content, Entry, natural
@@ -50,7 +50,7 @@ class _Maker:
         bundles: dict[str, list[Entry]] = {folder: [] for folder in self._content.bundles}
         singles: list[Entry] = []
         for entry in self._content.entries:
-            folder = self._bundle_of(entry.path)
+            folder = self._content.bundle_of(entry.path)
             (singles if folder is None else bundles[folder]).append(entry)
         self._searched = {folder: self._pages(folder, entries) for folder, entries in bundles.items()}
         looked = [*singles, *(entry for pages in self._searched.values() for entry in pages)]
@@ -62,16 +62,6 @@ class _Maker:
         made.sort(key=lambda pair: self._order(pair[0]))
         return [msgspec.structs.replace(resource, position=number)
                 for number, (_, resource) in enumerate(made, 1)], self._warnings
-
-    def _bundle_of(self, path: str) -> str | None:
-        bundles = self._content.bundles
-        if not bundles:
-            return None
-        if "" in bundles:
-            return ""
-        parts = path.split("/")
-        return next((folder for n in range(1, len(parts))
-                     if (folder := "/".join(parts[:n])) in bundles), None)
 
     def _order(self, path: str) -> tuple[int, int, list[tuple[int, int, str]]]:
         """What package.toml numbers comes first, by its number; then the others by name."""
@@ -103,7 +93,9 @@ class _Maker:
 
     def _bundle(self, folder: str, entries: list[Entry]) -> tuple[str, Resource]:
         part = self._part(folder or ".")
-        entry = self._entry(folder, entries)
+        inside = look_into(folder, {e.path: self._batch.path(self._files[e.path].sha256) for e in entries})
+        self._warnings += [f"{folder or '.'}: {warning}" for warning in inside.warnings]
+        entry = inside.entry
         if part.entry is not None:
             wanted = f"{folder}/{part.entry}" if folder else part.entry
             if any(e.path == wanted for e in entries):
@@ -111,36 +103,13 @@ class _Maker:
             else:
                 self._warnings.append(f"package.toml: the entry {wanted!r} is not there")
         first = self._found.get((self._files[entry].sha256, "html"), NOTHING)
-        name = _title(folder.rpartition("/")[2], first.title) if folder else self._described.fields["name"]
+        leaf = folder.rpartition("/")[2]
+        stem = PurePosixPath(leaf).stem if folder in self._content.packed else leaf
+        name = _title(stem, inside.title or first.title) if folder else self._described.fields["name"]
         return folder or ".", Resource(
             id=self._id(folder), name=part.name or name, type="bundle", mediaType=media_type(entry),
             entry=entry, files=[self._files[e.path] for e in entries],
             text=self._text(folder, entry), timeRequired=part.timeRequired or "")
-
-    def _entry(self, folder: str, entries: list[Entry]) -> str:
-        """The page that opens first: what imsmanifest.xml names, else index.html, else h5p.json."""
-        prefix = f"{folder}/" if folder else ""
-        own = {e.path[len(prefix):].lower(): e.path for e in entries}
-        if "imsmanifest.xml" in own:
-            launched = self._launched(own["imsmanifest.xml"])
-            if launched.lower() in own:
-                return own[launched.lower()]
-        for mark in ("index.html", "index.htm", "h5p.json"):
-            if mark in own:
-                return own[mark]
-        pages = [e.path for e in entries if kind_of(e.path) == "html"]
-        self._warnings.append(f"{folder or '.'}: imsmanifest.xml names no page that is there")
-        return pages[0] if pages else own["imsmanifest.xml"]
-
-    def _launched(self, path: str) -> str:
-        file = self._files[path]
-        if file.size > readers.MOST_TEXT_FILE_BYTES:
-            return ""
-        try:
-            return readers.launch_page(self._batch.path(file.sha256).read_bytes())
-        except (ExpatError, readers.Unreadable) as error:
-            self._warnings.append(f"{path}: {error}")
-            return ""
 
     def _pages(self, folder: str, entries: list[Entry]) -> list[Entry]:
         """The HTML files of a bundle that are searched, the entry page first."""

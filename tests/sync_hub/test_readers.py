@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import zipfile
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sync.hub import readers
-from sync.hub.readers import Unreadable, launch_page, read, tidy_title
+from sync.hub.readers import read, tidy_title
 
 Look = Callable[[str, bytes], tuple[readers.Found, bytes]]
 
@@ -140,15 +139,6 @@ def test_a_picture_gets_a_small_one(look: Look, kind: str) -> None:
     assert Image.open(io.BytesIO(thumbnail)).size == (320, 160)
 
 
-def test_scorm_names_the_page_that_opens_first() -> None:
-    manifest = """<manifest xmlns="x" xml:base="b/"><organizations><organization>
-      <item identifierref="r2"/></organization></organizations><resources xml:base="r/">
-      <resource identifier="r1" href="one.html"/><resource identifier="r2" href="two%20.html?x=1#y"/>
-      </resources></manifest>"""
-    assert launch_page(manifest.encode()) == "b/r/two .html"
-    assert launch_page(b"<manifest/>") == ""
-
-
 LAUGHS = (
     b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
     b"<package><metadata><title>&b;</title></metadata></package>"
@@ -220,11 +210,3 @@ def test_no_bytes_are_an_error(
     found, _ = read(kind, path)
     assert isinstance(found.text, str) and all(isinstance(warning, str) for warning in found.warnings)
     found.text.encode()
-
-
-@given(st.binary(max_size=300))
-def test_any_imsmanifest_names_a_page_or_is_unreadable(data: bytes) -> None:
-    from xml.parsers.expat import ExpatError
-
-    with contextlib.suppress(ExpatError, Unreadable):
-        assert isinstance(launch_page(data), str)
