@@ -232,6 +232,8 @@ _FILE = ("SELECT f.package, f.resource, f.path, f.sha256, f.size, r.type, r.medi
          " FROM file f JOIN resource r ON r.package = f.package AND r.id = f.resource")
 FILES = f"{_FILE} WHERE f.package = ? AND f.resource = ? ORDER BY f.path"
 FILE = f"{_FILE} WHERE f.package = ? AND f.path = ?"
+MARKED = (f"{_FILE} WHERE f.package = ? AND f.resource = ? AND (lower(f.path) = ? OR lower(f.path) LIKE ?)"
+          " ORDER BY length(f.path) LIMIT 1")
 NAMED = ("SELECT r.package, r.id, r.position FROM package p CROSS JOIN resource r ON r.package = p.id"
          " WHERE (? IS NULL OR p.id = ?) AND (? IS NULL OR r.type = ?)"
          " AND (? IS NULL OR r.complete = ?) AND (? IS NULL OR p.educationalLevel = ?)"
@@ -415,6 +417,11 @@ class Catalogue:
     def file(self, package: str, path: str) -> FileRow | None:
         """One file of a package, or None."""
         row = self._one(FILE, package, path)
+        return _file(row) if row else None
+
+    def marked(self, package: str, resource: str, name: str) -> FileRow | None:
+        """The file of a resource that has this name (lower case) and lies highest, or None."""
+        row = self._one(MARKED, package, resource, name, f"%/{name}")
         return _file(row) if row else None
 
     def is_thumbnail(self, sha256: str) -> bool:

@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.sansio.response import Response as SansioResponse
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge import reader
+from edge import players, reader
 from edge.bytes import Lost, send_object, type_of
 from edge.catalogue import FileRow
 from edge.state import EXTENSION, EdgeState
@@ -69,11 +69,12 @@ def framed_by(request_host: str) -> str:
 
 
 def create_content_app(state: EdgeState, lost: Lost) -> Flask:
-    """The app of the content origin: `/c/<package>/<path>`, chapters of books, and nothing else."""
+    """The app of the content origin: `/c/<package>/<path>`, chapters of books, players, and nothing else."""
     app = Flask("teachpoint-content", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = state
     store = Store(state.layout.library)
     app.register_blueprint(reader.blueprint(state))
+    app.register_blueprint(players.blueprint(state))
 
     @app.before_request
     def refuse_service_workers() -> AnyResponse | None:
@@ -87,8 +88,10 @@ def create_content_app(state: EdgeState, lost: Lost) -> Flask:
         row = _file(state, package, unicodedata.normalize("NFC", path))
         if isinstance(row, str):
             return redirect(row, 308)
-        return send_object(store.path(row.sha256), type_of(row), row.path.rsplit("/", 1)[-1], row.sha256,
-                           nginx=state.nginx, download="download" in request.args, lost=lost)
+        page = players.page_of_course(state, row, type_of(row)) if "download" not in request.args else None
+        return page or send_object(store.path(row.sha256), type_of(row), row.path.rsplit("/", 1)[-1],
+                                   row.sha256, nginx=state.nginx, download="download" in request.args,
+                                   lost=lost)
 
     @app.after_request
     def headers(response: Response) -> Response:

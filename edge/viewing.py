@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from edge import shown, subtitles
+from edge import players, shown, subtitles
 from edge.catalogue import ResourceRow
 from edge.decoded import decoded
 from edge.epub import BadBook, Book, read_book, resolve
@@ -24,15 +24,19 @@ MOST_TEXT_BYTES = 4 * 1024 * 1024
 
 def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | None,
            part: int = 1) -> dict[str, Any]:
-    """The values `item`, `book` and `written` of the template: all that the page shows of the resource
-    itself. `chapter` is that of a book, `part` that of a long text."""
+    """The values `item`, `book`, `written` and `player` of the template: all that the page shows of the
+    resource itself. `chapter` is that of a book, `part` that of a long text or a course."""
     item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text_cut": False,
             "broken": False, "subtitles": [], "key": "", "bytes_address": None,
             "content_address": None, "download_address": None}
-    found: dict[str, Any] = {"item": item, "book": None, "written": None}
+    found: dict[str, Any] = {"item": item, "book": None, "written": None, "player": None}
     if not resource.complete:
         return found
     address = state.resource_url(resource, host)
+    if resource.bundle and (player := _player(state, resource, host, part)) is not None:
+        found["player"] = player
+        item["content_address"] = player["address"]
+        return found
     if resource.bundle or resource.type == "page":
         if resource.entry.lower().endswith((".html", ".htm", ".xhtml")):
             item["content_address"] = address
@@ -49,6 +53,14 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
         found["book"] = _book(state, resource, host, chapter)
         item["broken"] = found["book"] is None
     return found
+
+
+def _player(state: EdgeState, resource: ResourceRow, host: str, number: int) -> dict[str, Any] | None:
+    """What plays a bundle that is no plain page; `number` is the page of a course."""
+    if players.is_h5p(resource):
+        return players.h5p_values(state, resource, host)
+    opened = players.open_course(state, resource, number)
+    return players.course_values(state, resource, opened, host) if opened is not None else None
 
 
 def _written(state: EdgeState, resource: ResourceRow, host: str,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh run|demo|test VENV: Debian packages that are missing, then (run) the virtual environment and what
-# browsers get from the box that others wrote (pdf.js), as hardware/setup/browser/package-lock.json names it.
+# browsers get from the box that others wrote (pdf.js, players), by hardware/setup/browser/package-lock.json.
 # Services that a package would start (nginx, sshd, avahi) are not started: teachpoint runs its own.
 set -euo pipefail
 part=$1 venv=$2
@@ -49,18 +49,27 @@ install_python() {
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 }
 
-# Below kiosk_ui/static/, so that pages, the executable and Python's package find it; never committed. Put there
-# whole or not at all: a box never serves half of it.
+# Below kiosk_ui/static/, so that pages, the executable and Python's package find it; never committed. Each put
+# there whole or not at all: a box never serves half of it.
 install_browser() {
     cd "$top"
-    local made="$venv/browser" shown="kiosk_ui/static/pdfjs"
+    local made="$venv/browser" from="$venv/browser/node_modules"
     mkdir -p "$made" && cp "$here/browser/"package*.json "$made/"
     npm ci --prefix "$made" --ignore-scripts --no-audit --no-fund --loglevel error >&2
-    local from="$made/node_modules/pdfjs-dist"
-    rm -rf "$shown" "$made/pdfjs" && mkdir "$made/pdfjs"
-    cp -r "$from/LICENSE" "$from/legacy/build/pdf.min.js" "$from/legacy/build/pdf.worker.min.js" \
-        "$from/cmaps" "$from/standard_fonts" "$made/pdfjs/"
-    mv "$made/pdfjs" "$shown"
+    shown pdfjs "$from/pdfjs-dist/LICENSE" "$from/pdfjs-dist/legacy/build/pdf.min.js" \
+        "$from/pdfjs-dist/legacy/build/pdf.worker.min.js" "$from/pdfjs-dist/cmaps" "$from/pdfjs-dist/standard_fonts"
+    shown h5p "$from/h5p-standalone/LICENSE" "$from/h5p-standalone/dist/"{main,frame}.bundle.js \
+        "$from/h5p-standalone/dist/"{styles,fonts}
+    shown scorm "$from/scorm-again/LICENSE" "$from/scorm-again/dist/"scorm{12,2004}.min.js
+}
+
+# shown NAME FILES...: these are kiosk_ui/static/NAME from now on.
+shown() {
+    local name=$1 made="$venv/browser/$1"
+    shift
+    rm -rf "kiosk_ui/static/$name" "$made" && mkdir "$made"
+    cp -r "$@" "$made/"
+    mv "$made" "kiosk_ui/static/$name"
 }
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {

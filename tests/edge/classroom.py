@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, display_pages, sign_in, subtitles, timetable_page, tus, uploads
+from edge import clock_page, display_pages, results, sign_in, subtitles, timetable_page, tus, uploads
 from edge.content import create_content_app
 from edge.displays import Displays
 from edge.search import SearchIndex, build_here
@@ -114,6 +114,7 @@ def make_room(data: Path) -> Room:
     room.app.register_blueprint(subtitles.blueprint(state))
     outbox = make_outbox(data)
     room.journal = outbox.journal
+    room.app.register_blueprint(results.blueprint(state, lambda: outbox.journal))
     room.sign_in = sign_in.register(room.app, room.classroom, b"secret", lambda: outbox.journal,
                                     lambda teacher: uploads.sent_by(outbox, teacher.id))
     room.receiving = Receiving(outbox)
