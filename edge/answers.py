@@ -20,7 +20,8 @@ from sync.logs import log
 MOST_KEPT_BYTES = 4 * 1024 * 1024
 
 #: HTTP status by code, where the kind of error does not say enough.
-_STATUS = {"resource-unknown": 404, "metrics-forbidden": 403}
+_STATUS = {"resource-unknown": 404, "metrics-forbidden": 403, "results-foreign": 403, "results-busy": 429,
+           "results-too-large": 413}
 
 
 class Kept:

@@ -23,6 +23,7 @@ from edge import (
     display_pages,
     metrics,
     opds,
+    results,
     sign_in,
     subtitles,
     timetable_page,
@@ -178,6 +179,7 @@ class BoxService:
         main.register_blueprint(metrics.blueprint(state, ask_status, VERSION))
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
         main.register_blueprint(subtitles.blueprint(state))
+        main.register_blueprint(results.blueprint(state, self._box.journal))
         signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                                      self._box.journal,
                                      lambda teacher: uploads.sent_by(self._box.outbox(), teacher.id))

@@ -12,7 +12,7 @@ SHA256_HEX_LENGTH = 64
 
 
 def canonical(value: Any) -> bytes:
-    """`value` (dict, list, str, int, bool, None) as RFC 8785 bytes. No floats are used here."""
+    """`value` (dict, list, str, int, bool, None) as RFC 8785 bytes. Floats are used for scores alone."""
     return rfc8785.dumps(value)
 
 

@@ -511,6 +511,25 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Ask from the box, or send `Authorization: Bearer` with the token in {file} of the data folder."),
         "zh": ("指标只对本机或持有令牌者开放。", "请在盒子本机访问，或用数据目录中 {file} 的令牌发送 `Authorization: Bearer`。"),
     },
+    "result-bad": {
+        "en": ("What was sent is no result of a lesson: {reason}.",
+               "Nothing was kept. docs/api.md says what a result is."),
+        "zh": ("所发送的不是课程成绩：{reason}。", "没有保存任何内容。成绩的格式见 docs/api.md。"),
+    },
+    "results-too-large": {
+        "en": ("These results are larger than {most} bytes.", "Nothing was kept. Send fewer at once."),
+        "zh": ("这些成绩超过 {most} 字节。", "没有保存任何内容。请减少每次发送的数量。"),
+    },
+    "results-foreign": {
+        "en": ("Results are taken from the box's own pages only.",
+               "Nothing was kept. Open the lesson on the box, and send JSON."),
+        "zh": ("只接收盒子自己页面发来的成绩。", "没有保存任何内容。请在盒子上打开课程，并以 JSON 发送。"),
+    },
+    "results-busy": {
+        "en": ("More results come than the box keeps.",
+               "This one was not kept; the page sends it again by itself, in {wait_s} seconds or later."),
+        "zh": ("成绩来得太多，盒子暂时不再保存。", "这一条没有保存；页面会在 {wait_s} 秒或更久之后自动再发。"),
+    },
     # serving
     "listen-bad": {
         "en": ("{address} is no address that this machine can listen on.",

@@ -15,6 +15,7 @@ from sync.hub import (  # noqa: E402 - they register their commands on the group
     commands_ingest,  # noqa: F401
     commands_policy,  # noqa: F401
     commands_publish,  # noqa: F401
+    commands_results,  # noqa: F401
     commands_serve,  # noqa: F401
     commands_sites,  # noqa: F401
     commands_timetable,  # noqa: F401

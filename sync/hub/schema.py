@@ -116,3 +116,9 @@ def m008_reviews(db: Database) -> None:
     already is found when it is published again."""
     db.execute("CREATE TABLE review (sha256 TEXT PRIMARY KEY, verdict TEXT NOT NULL, note TEXT NOT NULL, "
                "at REAL NOT NULL) WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m009_kinds(db: Database) -> None:
+    """Results are asked for among millions of other records."""
+    db.execute("CREATE INDEX record_result ON record (site, box, seq) WHERE kind = 'result'")

@@ -21,11 +21,14 @@ from sync.hub.describe import parse_toml
 from sync.hub.settings import init_hub, read_settings
 from sync.hub.sites import add_site
 from sync.layout import PACKAGE_ID
+from sync.results import MOST_AT_ONCE, read_message, read_result, statement
+from sync.segment import MOST_LINE_BYTES
 from tests.fuzz.hostile import DEPTHS, TEXTS, as_json, bitten, json_of, spoiled
 from tests.fuzz.running import fuzz, named_errors, nothing_written
 from tests.golden_files import GOLDEN
 from tests.sync.test_desired import GOOD_ACKS, GOOD_DESIRED
 from tests.sync.test_pairing import GOOD as GOOD_PAIRING
+from tests.sync_hub.test_results import TOLD, body
 
 MANIFEST = json.loads((GOLDEN / "manifest.json").read_bytes())
 POLICY: dict[str, Any] = {
@@ -50,6 +53,26 @@ def test_desired_and_acknowledgements(data: bytes) -> None:
         assert all(PACKAGE_ID.fullmatch(one.id) for one in parse_desired(data, "dali").packages)
     with named_errors("acks-bad"):
         assert all(map(is_sha256, parse_acks(data, "dali").wanted))
+
+
+@fuzz(600, data=json_of({"results": [TOLD, TOLD]}) | st.binary(max_size=200))
+def test_results_that_a_page_sends(data: bytes) -> None:
+    """What is taken becomes a record that the hub reads, and that fits into a line many times."""
+    with named_errors("result-bad"):
+        told = read_message(data)
+        assert len(told) <= MOST_AT_ONCE
+        for one in told:
+            kept = {"package": one.package, "version": 1, "resource": one.resource, "name": "x",
+                    "statement": statement(one)}
+            written = canonical(kept)
+            assert len(written) < MOST_LINE_BYTES / 8
+            assert read_result(msgspec.json.decode(written)) is not None
+
+
+@fuzz(300, data=json_of(body()) | st.binary(max_size=200))
+def test_a_result_that_a_box_sends(data: bytes) -> None:
+    with contextlib.suppress(ValueError, RecursionError):
+        read_result(msgspec.json.decode(data))
 
 
 @fuzz(300, data=json_of(POLICY), now=st.none() | st.floats(0, 2**33), used=st.integers(0, 2**53),
