@@ -16,10 +16,16 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from sync.durable import refuses_writes
 from sync.errors import Broken, NoRoom
 from sync.file_lock import exclusive
 from sync.reserve import give_reserve
 
+#: What SQLite says where it can write neither the WAL nor its index.
+_FROZEN_CODES = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+                           sqlite3.SQLITE_PROTOCOL})
+#: How a WAL begins (SQLite, "The Database File Format", §4.1), in either byte order of its checksums.
+_WAL_MAGIC, _WAL_HEAD_BYTES = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"), 32
 #: How long a writer waits for another, in milliseconds, before "database is locked".
 BUSY_TIMEOUT_MS = 30_000
 
@@ -35,9 +41,10 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
     Raises Broken `database-newer` (written by a later version), and as `transaction`.
     """
-    if path.is_file() and not os.access(path, os.W_OK):
+    if path.is_file() and _known_frozen(path):
         return _open_frozen(path)
     give_reserve(path.parent)
+    there = path.is_file()
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
                                      isolation_level=None)
@@ -56,6 +63,8 @@ def open_database(path: Path, migrations: Migrations) -> Database:
                 if migrations.pending(database):
                     migrations.apply(database)
     except sqlite3.DatabaseError as error:
+        if there and _frozen(path, error):
+            return _open_frozen(path)
         _raise_ours(str(path), error)
         raise Broken("database-broken", path=path, reason=error) from error
     return database
@@ -63,9 +72,14 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
 def open_read_only(path: Path) -> Database:
     """Open an existing database for reading only; never migrates. Raises Broken `database-broken`."""
-    if path.is_file() and not os.access(path, os.W_OK):
+    if path.is_file() and _known_frozen(path):
         return _open_frozen(path)
-    return Database(_connect_for_reading(path, "mode=ro"))
+    try:
+        return Database(_connect_for_reading(path, "mode=ro"))
+    except sqlite3.DatabaseError as error:
+        if path.is_file() and _frozen(path, error):
+            return _open_frozen(path)
+        raise Broken("database-broken", path=path, reason=error) from error
 
 
 class FrozenDatabase(Database):
@@ -74,24 +88,58 @@ class FrozenDatabase(Database):
 
 def thawed(database: Database) -> bool:
     """Was it opened on a read-only disk, and is the disk writable now? Then it must be opened again."""
-    return isinstance(database, FrozenDatabase) and os.access(_path(database), os.W_OK)
+    if not isinstance(database, FrozenDatabase):
+        return False
+    path = Path(_path(database))
+    return os.access(path, os.W_OK) and not refuses_writes(path.parent)
+
+
+def _known_frozen(path: Path) -> bool:
+    """Is it clear before SQLite tries? It would try for ten seconds with a WAL that has no transaction."""
+    wal = path.with_name(f"{path.name}-wal")
+    return (not os.access(path, os.W_OK)
+            or (wal.exists() and not _has_transactions(wal) and refuses_writes(path.parent)))
+
+
+def _frozen(path: Path, error: sqlite3.DatabaseError) -> bool:
+    """Could SQLite not open it because nothing can be written there? After an error the kernel refuses writes
+    without calling the disk read-only, and SQLite has no one word for it."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FROZEN_CODES and refuses_writes(path.parent)
 
 
 def _open_frozen(path: Path) -> Database:
-    # A database that was closed well has no WAL, and SQLite would need to make its index; one that was not
-    # has both, and its newest transactions are in the WAL.
-    wal = path.with_name(f"{path.name}-wal")
-    return FrozenDatabase(_connect_for_reading(path, "mode=ro" if wal.exists() else "mode=ro&immutable=1"))
+    # Its newest transactions are in the WAL, which is read by way of its index. SQLite cannot make that one
+    # here if it is missing: then the database is read as it is.
+    transactions = _has_transactions(path.with_name(f"{path.name}-wal"))
+    for how in ("mode=ro", "mode=ro&immutable=1") if transactions else ("mode=ro&immutable=1",):
+        try:
+            return FrozenDatabase(_connect_for_reading(path, how))
+        except sqlite3.DatabaseError as error:
+            failure = error
+    raise Broken("database-broken", path=path, reason=failure) from failure
+
+
+def _has_transactions(wal: Path) -> bool:
+    """Does it begin as a WAL does, and has it more than its head?"""
+    try:
+        with wal.open("rb") as handle:
+            head = handle.read(_WAL_HEAD_BYTES + 1)
+    except OSError:
+        return False
+    return len(head) > _WAL_HEAD_BYTES and head.startswith(_WAL_MAGIC)
 
 
 def _connect_for_reading(path: Path, how: str) -> sqlite3.Connection:
+    """Raises sqlite3.DatabaseError."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True,
+                                 timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
+                                 isolation_level=None)
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True,
-                                     timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False,
-                                     isolation_level=None)
         connection.execute("PRAGMA query_only=ON")
-    except sqlite3.DatabaseError as error:
-        raise Broken("database-broken", path=path, reason=error) from error
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # only now is the file looked at
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection
 
 

@@ -62,6 +62,15 @@ def check_writable(folder: Path, clock: Clock = SYSTEM) -> None:
             os.utime(folder)
 
 
+def refuses_writes(folder: Path) -> bool:
+    """As `check_writable`, tried now: is the disk of `folder` failing, or read-only?"""
+    try:
+        os.utime(folder)
+    except OSError as error:
+        return error.errno in (errno.EIO, errno.EROFS)
+    return False
+
+
 def sync_directory(path: Path) -> None:
     """Make the entries of the folder `path` durable (POSIX: a rename is safe only after this)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

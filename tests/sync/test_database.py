@@ -7,9 +7,9 @@ import pytest
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from sync.database import open_database, transaction
+from sync.database import FrozenDatabase, open_database, open_read_only, thawed, transaction
 from sync.errors import Broken, NoRoom
-from tests.small_disk import fill, small_ext4
+from tests.small_disk import break_disk, fill, small_ext4
 
 SCHEMA = Migrations("test-database")
 
@@ -83,3 +83,35 @@ def test_a_database_that_has_no_room_to_be_opened_is_not_called_broken(tmp_path:
         assert caught.value.code == "disk-full"
         filler.unlink()
         assert count(open_database(disk / "a.db", SCHEMA)) == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("wal", ["none", "none, but its index", "whole", "its head only", "no WAL at all"])
+def test_a_disk_that_refuses_writes_is_read_whatever_the_last_writer_left(tmp_path: Path, wal: str) -> None:
+    """After an error the kernel refuses writes without calling the disk read-only."""
+    with small_ext4(tmp_path, 16) as disk:
+        path, beside = disk / "a.db", disk / "a.db-wal"
+        database = open_database(path, SCHEMA)
+        with transaction(database):
+            database.execute("INSERT INTO fact (text) VALUES ('old')")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with transaction(database):
+            database.execute("INSERT INTO fact (text) VALUES ('new')")
+        left = {name: (disk / name).read_bytes() for name in ("a.db", "a.db-wal", "a.db-shm")}
+        database.close()
+        if wal != "none":
+            path.write_bytes(left["a.db"])
+            (disk / "a.db-shm").write_bytes(left["a.db-shm"])
+        if wal in ("whole", "its head only"):
+            beside.write_bytes(left["a.db-wal"][:None if wal == "whole" else 32])
+        if wal == "no WAL at all":
+            beside.write_bytes(b"x" * 5000)
+        break_disk(disk)
+        for database in (open_database(path, SCHEMA), open_read_only(path)):
+            assert count(database) == (2 if wal in ("whole", "none") else 1)
+            assert not thawed(database)
+            if isinstance(database, FrozenDatabase):
+                with pytest.raises(Broken) as caught, transaction(database):
+                    database.execute("INSERT INTO fact (text) VALUES ('never')")
+                assert caught.value.code == "disk-failing"
+            database.close()
