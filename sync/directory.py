@@ -12,6 +12,7 @@ import filecmp
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from sync.carrier import CHUNK_BYTES, Carrier, TooLarge, files_below
 from sync.clock import SYSTEM
@@ -130,7 +131,7 @@ class Directory:
         except OSError as error:
             self._left_out(one, error)
             return
-        with source, disk_errors(target), target.open("ab") as copy:
+        with _let_go(source), disk_errors(target), target.open("ab") as copy:
             source.seek(copy.tell())
             flushed = SYSTEM.monotonic()
             while True:
@@ -153,6 +154,16 @@ class Directory:
         self._carrier.there()
         if not isinstance(error, FileNotFoundError):
             log("directory").warning("object-unreadable", sha256=one.sha256, reason=error.strerror)
+
+
+@contextlib.contextmanager
+def _let_go(source: BinaryIO) -> Iterator[None]:
+    """Close it in the end. What a carrier that is gone says then tells nothing about what was read."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            source.close()
 
 
 def _beyond(progress: Progress, before: int) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -97,3 +98,49 @@ def fill_inodes(folder: Path) -> list[Path]:
             made.append(path)
     except OSError:
         return made
+
+
+@contextmanager
+def real_stick(place: Path, kind: str, mebibytes: int) -> Iterator[Path]:
+    """A stick with a file system of its own, `vfat` or `exfat`, served by FUSE, mounted at `place/<kind>`;
+    skips the test where that cannot be had."""
+    for program in ("fusefat", "mount.exfat-fuse", "mkfs.vfat", "mkfs.exfat", "losetup"):
+        if os.geteuid() or not Path("/dev/fuse").exists() or shutil.which(program) is None:
+            pytest.skip("needs root and FUSE")
+    image, where = place / f"{kind}.img", place / kind
+    with image.open("wb") as handle:
+        handle.truncate(mebibytes * 2**20)
+    where.mkdir()
+    make = {"vfat": ["mkfs.vfat", "-F", "32", "-s", "2"], "exfat": ["mkfs.exfat"]}[kind]
+    _quiet(*make, str(image))
+    device = _quiet("losetup", "-f", "--show", str(image)).strip()
+    try:
+        put_in(where, device)
+        yield where
+    finally:
+        subprocess.run(["umount", "-l", str(where)], capture_output=True, check=False)
+        _quiet("losetup", "-d", device)
+        image.unlink()
+
+
+def put_in(where: Path, device: str) -> None:
+    """Mount a real stick (again)."""
+    if where.name == "vfat":
+        _quiet("fusefat", "-o", "rw+", device, str(where))
+    else:
+        _quiet("mount.exfat-fuse", device, str(where))
+
+
+def pull_out(where: Path) -> str:
+    """Take a real stick away from whoever uses it: its file system's process is gone. Its device."""
+    device = next(row.split()[0] for row in _quiet("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines()
+                  if row.split()[-1] == str(where.with_suffix(".img")))
+    _quiet("pkill", "-KILL", "-f", f"{device} {where}")
+    _quiet("umount", "-l", str(where))
+    return device
+
+
+def _quiet(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    return done.stdout

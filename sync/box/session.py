@@ -199,7 +199,8 @@ class _Session:
         layout = self._box.layout
         make_folder(layout.staging, 0o700)
         make_folder(layout.feed, 0o700)
-        for folder in (layout.staging, layout.feed, layout.trusted, layout.run / "link"):
+        links = (layout.run / name for name in ("link", "https", "up"))  # a key lies there for a moment
+        for folder in (layout.staging, layout.feed, layout.trusted, *links):
             sweep_temporary(folder)
         sweep_temporary(layout.run, deep=False)  # what lies deeper in it is the classroom server's
         self._box.store.sweep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.sshd_stage import answering
 from tests.e2e.stage import Stage, ask, get, temporary_files, wait_for
+from tests.small_disk import pull_out, put_in, real_stick
 
 pytestmark = pytest.mark.e2e
 
@@ -44,6 +46,15 @@ def take(stage: Stage, stick: Path, status: int = 0) -> Any:
 
 def complete(stage: Stage) -> int:
     return int(stage.box("status")["packages"]["complete"])
+
+
+def open_files(process: subprocess.Popen[str], stick: Path) -> bool:
+    """Has it a file of the stick open?"""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if (stick / "library") in descriptor.readlink().parents:
+                return True
+    return False
 
 
 def objects(stick: Path) -> list[Path]:
@@ -283,3 +294,40 @@ def test_plugged_in_it_is_taken_by_itself_and_the_page_says_when_it_can_go(
         subprocess.run(["umount", str(point)], check=True)  # it is held by nobody
     wait_for("it is forgotten", lambda: ask(paired.url + "api/v1/status")["stick"] is None)
     assert carry(paired, stick)["records"] > 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["vfat", "exfat"])
+def test_real_file_systems_of_sticks(paired: Stage, tmp_path: Path, kind: str) -> None:
+    """Both directions; pulled out while the hub writes, and while the box reads; too small."""
+    urgent = lesson(paired, "第01课 急", 9_000_000, priority=9)
+    with real_stick(tmp_path, kind, 96) as stick:
+        for words in (("hub", "carry", "s1", "--to", str(stick), "--data", str(paired.hub_data)),
+                      ("box", "sync", "--once", "--from", str(stick), "--data", str(paired.box_data))):
+            begun = paired.start(*words)
+            wait_for("the beginning",
+                     lambda begun=begun: begun.poll() is not None or open_files(begun, stick))
+            device = pull_out(stick)
+            _, err = begun.communicate(timeout=60)
+            assert begun.returncode in (0, 4), err
+            assert "Traceback" not in err
+            assert list(stick.iterdir()) == [], "nothing under the empty mount point"
+            put_in(stick, device)
+            carry(paired, stick)
+        assert take(paired, stick)["left"] == 0 and complete(paired) == 1
+        (paired.box_data / "uploads" / "教案.txt").write_text("homework", "utf-8")
+        service = paired.serve_box("--no-mdns", "--no-sync")
+        wait_for("the upload", lambda: paired.box("status")["uploads"]["waiting"] == 1)
+        service.stop()
+        take(paired, stick)
+        back = carry(paired, stick)
+        assert back["records"] > 0 and back["uploads"] == 1
+        assert take(paired, stick)["records_down"] > 0
+        assert [one["name"] for one in paired.hub("uploads")] == ["教案.txt"]
+
+        lesson(paired, "第02课 大", 120_000_000, priority=5)
+        lesson(paired, "第03课 小", 1_000_000, priority=7)
+        assert carry(paired, stick, status=5)["code"] == "carrier-full"
+        take(paired, stick)
+        partial = [package["id"] for package in paired.box("status")["packages"]["partial"]]
+        assert urgent["id"] not in partial and len(partial) == 1 and complete(paired) == 2

@@ -165,7 +165,8 @@ def test_a_forged_feed_changes_nothing(joined: Joined) -> None:
 def test_what_a_killed_sync_was_writing_goes_and_what_others_write_stays(joined: Joined) -> None:
     layout = joined.box.layout
     left = [folder / f"{durable.TEMPORARY_PREFIX}0123" for folder in (
-        layout.staging, layout.feed, layout.trusted, layout.run, layout.run / "link")]
+        layout.staging, layout.feed, layout.trusted, layout.run, layout.run / "link", layout.run / "https",
+        layout.run / "up" / "link")]
     others = [layout.run / "nginx" / left[0].name, layout.run / "bodies" / left[0].name]
     for path in [*left, *others]:
         path.parent.mkdir(parents=True, exist_ok=True)
