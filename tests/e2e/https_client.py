@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sync import pairing
+from tests.e2e.stage import PATIENCE_S
 
 
 def credentials(pairing_file: Path, folder: Path) -> Path:
@@ -44,7 +45,7 @@ class Client:
             context.maximum_version = newest
         if identity is not None:
             context.load_cert_chain(identity)
-        self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+        self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=context)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str
             ) -> tuple[int, dict[str, str], bytes]:

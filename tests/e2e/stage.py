@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-COMMAND_TIMEOUT_S = 240.0
-PATIENCE_S = 60.0
+#: Longest waits, in seconds: no measure of anything, only the end of a test whose event never comes. A busy
+#: machine may take a minute for what takes a second.
+COMMAND_TIMEOUT_S = 300.0
+PATIENCE_S = 180.0
 
 #: Where nginx is, if it is installed.
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -178,13 +180,13 @@ class Service:
     def stop(self) -> int:
         """SIGTERM, and its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """SIGKILL: the power is cut for this process."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
 
 
 #: The ports this process gives away: below those that Linux takes for outgoing connections (from 32768 on),
@@ -221,7 +223,7 @@ def get(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """(status, headers with lower-case names, body) of a GET; redirects are followed."""
     request = urllib.request.Request(plain(address), headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()

@@ -111,7 +111,7 @@ def test_a_hub_and_a_box_from_the_one_file(bare: Stage, tmp_path: Path) -> None:
     for service in (box, hub):
         assert "Traceback" not in service.text()
         assert "program-failed" not in service.text() and "program-missing" not in service.text()
-    wait_for("the end of all", lambda: bare.processes() == {}, 10)
+    wait_for("the end of all", lambda: bare.processes() == {})
 
 
 def test_the_readers_at_the_hub_run_from_the_file(bare: Stage, tmp_path: Path) -> None:

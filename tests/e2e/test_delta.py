@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,15 @@ def has(stage: Stage, data: bytes) -> bool:
     return path.is_file() and path.read_bytes() == data
 
 
+def largest(folder: Path, pattern: str) -> int:
+    """Bytes of the largest file there; a writer may move one while we look."""
+    sizes = [0]
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(path.stat().st_size)
+    return max(sizes)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_film_comes_as_its_difference(joined: Stage, change: str) -> None:
     publish(joined, {"film.mp4": FILM})
@@ -97,12 +107,14 @@ def test_a_difference_that_was_cut_off_goes_on_as_a_difference(paired: Stage) ->
             relay.hold(down=2 * MIB)
             begun = paired.start("box", "sync", "--once", "--data", str(paired.box_data))
             wait_for("the line to be held", relay.held)
-            time.sleep(2)
+            staging = paired.box_data / "staging"
+            wait_for("what has come to be written", lambda: largest(staging, "**/*") > 9 * MIB)
             begun.kill()
             begun.communicate()
             relay.stop()
-            kept = max(p.stat().st_size for p in (paired.box_data / "staging").glob("?" * 64))
-            assert 9 * MIB < kept < len(changed)
+            wait_for("the part to be kept", lambda: largest(staging, "?" * 64) > 9 * MIB)
+            kept = largest(staging, "?" * 64)
+            assert kept < len(changed)
         finally:
             relay.stop()
             text.write_text(plain, "utf-8")

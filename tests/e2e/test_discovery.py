@@ -135,10 +135,18 @@ def seek(room: Room, *hosts: str) -> Any:
     return json.loads(run_in(room.inside, sys.executable, "-c", _SEEK, f"{NETWORK}.1", *hosts))
 
 
+def find_all(room: Room, *hosts: str, services: int) -> Any:
+    """The same, once so many services and an address for each name are found: answers may be slow."""
+    def there() -> Any:
+        found = seek(room, *hosts)
+        return found if len(found["services"]) >= services and all(found["hosts"].values()) else None
+    return wait_for(f"{services} services and {', '.join(hosts)}", there)
+
+
 def test_a_program_of_another_machine_finds_the_services_and_the_names(room: Room, boxes: Boxes) -> None:
     machine = room.join(11)
     boxes.announced(machine)
-    found = seek(room, "teachpoint", "dqs")
+    found = find_all(room, "teachpoint", "dqs", services=2)
     by_kind = {one["kind"]: one for one in found["services"]}
     assert sorted(by_kind) == ["_http._tcp", "_teachpoint._tcp"] and len(found["services"]) == 2
     ours, web = by_kind["_teachpoint._tcp"], by_kind["_http._tcp"]
@@ -161,7 +169,7 @@ def test_a_second_box_takes_names_that_are_free(room: Room, boxes: Boxes) -> Non
     first, second = room.join(11), room.join(12)
     boxes.announced(first, "dqs")
     boxes.announced(second, "xqs")
-    found = seek(room, "teachpoint", "teachpoint-2", "dqs", "xqs")
+    found = find_all(room, "teachpoint", "teachpoint-2", "dqs", "xqs", services=4)
     assert found["hosts"] == {"teachpoint": [first.address], "teachpoint-2": [second.address],
                               "dqs": [first.address], "xqs": [second.address]}
     names = {one["texts"]["site"]: one["name"] for one in found["services"]
@@ -284,7 +292,7 @@ def test_avahi_finds_it_too(room: Room, boxes: Boxes, avahi: list[str]) -> None:
     service = boxes.announced(machine)
 
     def found(kind: str) -> list[list[str]]:
-        return wait_for(kind, lambda: browse(avahi, kind), 20)
+        return wait_for(kind, lambda: browse(avahi, kind))
 
     [ours] = found("_teachpoint._tcp")
     assert unescaped(ours[3]) == "青山 教学点"

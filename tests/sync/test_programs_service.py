@@ -15,9 +15,12 @@ import pytest
 
 from sync.programs import Service
 
+#: Longest wait for what must happen, in seconds.
+PATIENCE_S = 60
+
 
 def wait_for_output(service: Service, text: str) -> str:
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if text in service.output():
             return service.output()
@@ -50,7 +53,7 @@ def test_one_that_does_not_listen_is_killed_with_its_children() -> None:
     child = int(wait_for_output(service, "child ").split("child ")[1].split()[0])
     service.stop(patience_s=0.3)
     assert not service.alive()
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{child}").exists() and time.monotonic() < end:
         if " Z " in Path(f"/proc/{child}/stat").read_text():
             break
@@ -84,7 +87,7 @@ with Ending():
 def test_a_parent_killed_while_it_starts_one_leaves_none(tmp_path: Path, when: str) -> None:
     told = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(told), when])
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while not (told.exists() and told.read_text()) and time.monotonic() < end:
         time.sleep(0.02)
     child = os.pidfd_open(int(told.read_text()))
@@ -93,7 +96,7 @@ def test_a_parent_killed_while_it_starts_one_leaves_none(tmp_path: Path, when: s
         parent.wait()
         poll = select.poll()
         poll.register(child, select.POLLIN)  # readable: it has ended
-        assert poll.poll(5000), "it goes on without its parent"
+        assert poll.poll(PATIENCE_S * 1000), "it goes on without its parent"
     finally:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(child, signal.SIGKILL)

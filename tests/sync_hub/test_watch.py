@@ -152,7 +152,7 @@ def test_a_missing_watch_folder_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert caught.value.code == "watch-folder-bad"
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
     last = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < last, "waited in vain"
