@@ -23,6 +23,7 @@ from edge import (
     display_pages,
     metrics,
     opds,
+    plan_pages,
     results,
     sign_in,
     subtitles,
@@ -38,6 +39,7 @@ from edge.drop_folder import DropFolder
 from edge.forms import form_secret
 from edge.listen import Address, bind, bind_unix
 from edge.nginx import CONTENT_SOCKET, MAIN_SOCKET, Front
+from edge.plans import Plans
 from edge.problem_notes import ProblemNotes
 from edge.state import ContentOrigin, EdgeState
 from edge.waiting import WAITING_SOCKET, Waiting
@@ -182,9 +184,13 @@ class BoxService:
         main.register_blueprint(results.blueprint(state, self._box.journal))
         signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                                      self._box.journal,
-                                     lambda teacher: uploads.sent_by(self._box.outbox(), teacher.id))
+                                     lambda teacher: {
+                                         **uploads.sent_by(self._box.outbox(), teacher.id),
+                                         "plans": Plans(self._box().database, state.clock).of(teacher.id)})
         uploads.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                          self._box.outbox, signed_in)
+        plan_pages.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
+                            lambda: self._box().database, signed_in)
         self._finishing = tus.Finishing(self._box.outbox, state.wake,
                                         lambda error: notes.tell("upload-unfinished", error))
         tus.register(main, signed_in, self._box.outbox, self._finishing.wake)

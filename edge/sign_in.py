@@ -37,7 +37,7 @@ MOST_WAITING = 3
 #: When to come again if there are more, in seconds: their hashes have been worked out by then.
 BUSY_S = 3
 #: What was typed and is kept while one signs in again: so many fields, so many characters in all.
-MOST_KEPT, MOST_KEPT_CHARACTERS = 200, 64 * 1024
+MOST_KEPT, MOST_KEPT_CHARACTERS = 200, 40 * 1024
 
 #: Status of the answer to what was refused.
 _STATUS = {"sign-in-wait": 429, "sign-in-busy": 503, "sign-in-wrong": 403}
@@ -231,6 +231,7 @@ def register(app: Flask, classroom: Classroom, secret: bytes, journal: Callable[
     page shows of what is theirs."""
     made = SignIn(classroom, secret, journal, own)
     app.register_blueprint(made.blueprint())
+    classroom.has_teachers = lambda: made.teachers().any()
     return made
 
 

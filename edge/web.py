@@ -64,6 +64,8 @@ class Classroom:
         self.opened = OpenedNotes(journal)
         self.cache = PageCache()
         self.day = Day()
+        #: Does anybody sign in here? `edge.sign_in` knows.
+        self.has_teachers: Callable[[], bool] = lambda: False
 
     # -- answering --------------------------------------------------------------------------------
 
@@ -258,7 +260,10 @@ class Classroom:
         if wish:
             return self.at_page(row, wish)
         chapter = request.args.get("chapter", type=int)
-        response = self.page("resource.html", "browse", lambda: self.resource_values(row, chapter))
+        teachers = self.has_teachers()
+        response = self.page("resource.html", "browse", lambda: {
+            **self.resource_values(row, chapter), "collect": shown.address(
+                "/collect", package=row.package, resource=row.id) if teachers else None}, teachers)
         turned = chapter is not None or page_number() > 1
         if row.complete and not turned and not looks_ahead(request):
             self.opened.add(package=row.package, version=row.parent.version, resource=row.id, name=row.name)

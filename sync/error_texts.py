@@ -569,6 +569,18 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("Sign in first: on this box teachers send files.", "Nothing was lost. Sign in on the page `/teacher`, then go on."),
         "zh": ("请先登录：这台盒子由老师上传文件。", "没有丢失内容。请在 `/teacher` 页面登录后继续。"),
     },
+    "plan-nameless": {
+        "en": ("A lesson plan needs a name.", "Nothing was changed. Type one, for instance “Monday, grade 3”."),
+        "zh": ("备课单需要一个名称。", "没有任何改动。请输入名称，例如“周一三年级”。"),
+    },
+    "plans-many": {
+        "en": ("You have {most} lesson plans already.", "Nothing was changed. Delete one that you no longer need."),
+        "zh": ("您已有 {most} 个备课单。", "没有任何改动。请删除一个不再需要的。"),
+    },
+    "plan-full": {
+        "en": ("A lesson plan holds at most {most} entries.", "Nothing was changed. Begin another plan."),
+        "zh": ("一个备课单最多 {most} 项。", "没有任何改动。请另建一个备课单。"),
+    },
     "upload-gone": {
         "en": ("The box does not know this file any more.", "Choose it again and send it from the beginning."),
         "zh": ("盒子里已没有这个文件的上传记录。", "请重新选择文件，从头上传。"),

@@ -2,9 +2,6 @@
    without scripts, the link leads to the page with all of them. ES5, no libraries. */
 (function () {
   'use strict';
-  var link = document.querySelector('[data-show-on-screen]');
-  if (!link) { return; }
-
   function ask(method, address, body, done) {
     var request = new XMLHttpRequest();
     request.open(method, address);
@@ -15,19 +12,19 @@
     request.send(body);
   }
 
-  function leave() { window.location = link.href; }
+  function leave(link) { window.location = link.href; }
 
-  link.addEventListener('click', function (event) {
+  [].forEach.call(document.querySelectorAll('[data-show-on-screen]'), function (link) { link.addEventListener('click', function (event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0) { return; }
     event.preventDefault();
     ask('GET', '/remote/screens', null, function (status, text) {
-      if (status !== 200) { leave(); return; }
+      if (status !== 200) { leave(link); return; }
       var told = JSON.parse(text);
       var on = told.screens.filter(function (screen) { return screen.here; });
-      if (on.length !== 1) { leave(); return; }
+      if (on.length !== 1) { leave(link); return; }
       ask('POST', '/remote/' + on[0].id, 'script=1&action=show&token=' + told.token + '&show=' + encodeURIComponent(link.getAttribute('data-show-on-screen')), function (done) {
-        if (done === 204) { window.location = '/remote/' + on[0].id; } else { leave(); }
+        if (done === 204) { window.location = '/remote/' + on[0].id; } else { leave(link); }
       });
     });
-  });
+  }); });
 }());

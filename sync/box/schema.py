@@ -19,6 +19,7 @@ display      the screens of the room, and what each shows.
 teacher      who may sign in; their passwords as argon2 hashes.
 session      who is signed in, by the hash of what the browser holds; gone when the password changes.
 device       browsers in which a teacher has signed in before: others' guesses do not lock them out.
+plan         lesson plans: what teachers have gathered, in order (`planned`), with notes.
 attempt      failures to sign in, by address, account and known device, and until when each must wait.
 """
 
@@ -215,3 +216,14 @@ def m010_uploads_go_on(db: Database) -> None:
     db.execute("CREATE TABLE receiving (id TEXT PRIMARY KEY, teacher INTEGER, size INTEGER NOT NULL, "
                "received INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, changed REAL NOT NULL) "
                "WITHOUT ROWID")
+
+
+@MIGRATIONS()
+def m011_plans(db: Database) -> None:
+    """A plan outlives its teacher's account: a class may hold its address."""
+    db.execute("CREATE TABLE plan (id TEXT PRIMARY KEY, teacher INTEGER NOT NULL, name TEXT NOT NULL, "
+               "note TEXT NOT NULL, changed INTEGER NOT NULL, created REAL NOT NULL) WITHOUT ROWID")
+    db.execute("CREATE INDEX plan_teacher ON plan (teacher)")
+    db.execute("CREATE TABLE planned (plan TEXT NOT NULL REFERENCES plan(id) ON DELETE CASCADE, "
+               "position INTEGER NOT NULL, package TEXT NOT NULL, resource TEXT NOT NULL, "
+               "name TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (plan, position)) WITHOUT ROWID")

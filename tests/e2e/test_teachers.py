@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, resize
 from tests.e2e.stage import Stage, ask, wait_for
-from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, violations
+from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, gone, violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
@@ -112,9 +112,32 @@ def test_the_pages_fit_a_phone_and_please_axe(box: Stage, browser: Any, language
             find(browser, "#login").send_keys("wang")
             find(browser, "#password").send_keys("wrong", Keys.ENTER)
             wait_for("the answer", lambda: found(browser, "[role=alert]"))
-        assert violations(browser, script) == []
-        assert browser.execute_script(SMALL) == []
-        assert browser.execute_script(WIDE) == [False]
+        pleases(browser, script)
+    [one] = ask(box.url + "api/v1/resources")["items"]
+    go(browser, f"{box.url}r/{one['package']}/{one['id']}")
+    follow(browser, find(browser, "a[href^='/collect']"))
+    pleases(browser, script)
+    find(browser, "#plan option[value=new]").click()
+    find(browser, "#name").send_keys("周一")
+    find(browser, "#note").send_keys("看五分钟")
+    follow(browser, find(browser, "main form .button.strong"))
+    assert find(browser, "[data-print]").is_displayed() and "看五分钟" in find(browser, ".plan").text
+    pleases(browser, script)
+    follow(browser, find(browser, "a[href$='/edit']"))
+    pleases(browser, script)
+    before = find(browser, "html")
+    find(browser, "#name").send_keys("三年级", Keys.ENTER)
+    wait_for("it is kept", lambda: gone(before))
+    browser.delete_all_cookies()
+    go(browser, browser.current_url.rpartition("/")[0])
+    assert find(browser, "h1").text == "周一三年级" and not found(browser, "a[href$='/edit']")
+
+
+def pleases(driver: Any, script: str) -> None:
+    """Nothing is wrong with the page, too small for a finger, or wider than a phone."""
+    assert violations(driver, script) == []
+    assert driver.execute_script(SMALL) == []
+    assert driver.execute_script(WIDE) == [False]
 
 
 @pytest.mark.parametrize("where", ["frame", "alone"])

@@ -15,9 +15,20 @@ from flask.testing import FlaskClient
 from sqlite_utils import Database
 
 from edge import bytes as file_bytes
-from edge import clock_page, display_pages, results, sign_in, subtitles, timetable_page, tus, uploads
+from edge import (
+    clock_page,
+    display_pages,
+    plan_pages,
+    results,
+    sign_in,
+    subtitles,
+    timetable_page,
+    tus,
+    uploads,
+)
 from edge.content import create_content_app
 from edge.displays import Displays
+from edge.plans import Plans
 from edge.search import SearchIndex, build_here
 from edge.sign_in import SignIn
 from edge.state import ContentOrigin, EdgeState
@@ -116,7 +127,10 @@ def make_room(data: Path) -> Room:
     room.journal = outbox.journal
     room.app.register_blueprint(results.blueprint(state, lambda: outbox.journal))
     room.sign_in = sign_in.register(room.app, room.classroom, b"secret", lambda: outbox.journal,
-                                    lambda teacher: uploads.sent_by(outbox, teacher.id))
+                                    lambda teacher: {
+                                        **uploads.sent_by(outbox, teacher.id),
+                                        "plans": Plans(outbox.database, clock).of(teacher.id)})
+    plan_pages.register(room.app, room.classroom, b"secret", lambda: outbox.database, room.sign_in)
     room.receiving = Receiving(outbox)
     tus.register(room.app, room.sign_in, lambda: outbox, room.receiving.finish)
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox, room.sign_in)

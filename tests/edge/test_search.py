@@ -283,7 +283,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str]
 
 
 @given(q=st.text(alphabet=ALPHABET, min_size=1, max_size=2))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_and_two_characters_are_substrings(oracle: tuple[list[str], SearchIndex], q: str) -> None:
     given_names, index = oracle
     truth = {f"{place:016d}" for place, name in enumerate(given_names) if q in name}
@@ -295,7 +295,7 @@ def test_one_and_two_characters_are_substrings(oracle: tuple[list[str], SearchIn
 @given(q=st.one_of(st.text(max_size=60),
                    st.text(alphabet="\0\ud800'\"*?()[]{}^~=:\\/+-&|!<> ab大", max_size=40),
                    st.from_regex(r"\A([a-z]{1,6}|[大小]{1,4}|\d{1,3}| |AND|OR|NOT|\*){1,8}\Z")))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_query_raises(oracle: tuple[list[str], SearchIndex], q: str) -> None:
     _, index = oracle
     total, keys = index.search(q, limit=10, grade=q, package=q)

@@ -61,7 +61,7 @@ def test_cuts_are_bounded() -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_a_query_and_a_name(text: str) -> None:
     assert len(query_words(text)) <= 12
     terms = name_terms((text,), syllables) | text_terms(text)
@@ -70,6 +70,6 @@ def test_any_text_is_a_query_and_a_name(text: str) -> None:
 
 
 @given(st.text(alphabet="大青树下的小学ab 1，", min_size=1, max_size=12))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_name_is_found_by_itself(name: str) -> None:
     assert not query_words(name) or finds(name, name)
