@@ -138,7 +138,10 @@ class Service:
         return bool(self._process.is_alive())
 
     def output(self) -> str:
-        """What it printed so far, where no `on_line` was given."""
+        """What it printed so far, where no `on_line` was given; all of it if it has ended."""
+        if not self.alive():
+            with contextlib.suppress(sh.ErrorReturnCode):
+                self._process.wait()  # for the thread that reads: it may be behind
         return self._last.text()
 
     def signal(self, number: int) -> None:

@@ -7,12 +7,14 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from sync import programs
 from sync.programs import Service
 
 #: Longest wait for what must happen, in seconds.
@@ -36,6 +38,24 @@ def test_runs_where_it_is_told_in_a_group_of_its_own(tmp_path: Path) -> None:
     finally:
         service.stop()
     assert not service.alive()
+
+
+def test_what_it_said_last_is_there_once_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why ssh was refused is read from its last line, also where the thread that reads is slow."""
+    ended = threading.Event()
+    take = programs._Kept.take
+
+    def late(kept: programs._Kept, line: str) -> None:
+        ended.wait(PATIENCE_S)
+        time.sleep(0.2)
+        take(kept, line)
+
+    monkeypatch.setattr(programs._Kept, "take", late)
+    service = Service("sh", "-c", "echo first; echo the reason; exit 3")
+    while service.alive():
+        time.sleep(0.01)
+    ended.set()
+    assert service.output().splitlines() == ["first", "the reason"]
 
 
 def test_inherits_the_files_it_is_given(tmp_path: Path) -> None:
