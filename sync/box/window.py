@@ -16,7 +16,7 @@ from collections import deque
 #: The first window (what six connections send in two round trips), the smallest, the largest, in bytes.
 FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 160 * 1024, 24 * 1024, 8 * 1024 * 1024
 #: How much longer than on an idle line an answer may take: a share of that, and at least so many seconds.
-TARGET_SHARE, LEAST_TARGET_S = 0.25, 0.025
+TARGET_SHARE, LEAST_TARGET_S = 0.25, 0.05
 #: In one round trip the window becomes larger by at most so much: while it has never been too large; below
 #: what was too large last; and near it or beyond, where it becomes quicker with each CALM_TRIPS that all
 #: was well (the line has room now that it had not, or we were slow ourselves to hear the answers).
@@ -27,9 +27,9 @@ NEAR_SHARE, CALM_TRIPS = 0.9, 3
 SHRINKING, MOST_SHRINKING, LEAST_SHARE = 0.7, 0.8, 0.72
 #: In so many round trips of the idle line it must have become short.
 PATIENCE_TRIPS = 2.5
-#: A window of so many times of what comes in a round trip of the idle line is not what limits; senders that
-#: only begin bring less than the line would carry.
-MOST_SHARE, FIRST_MOST_SHARE = 1.6, 3.0
+#: A window is not what limits where it is more than what comes in a round trip of the idle line and so many
+#: times the target; senders that only begin bring less than the line would carry.
+MOST_TARGETS, FIRST_MOST_TARGETS = 2.4, 8.0
 #: The best rate of so many answers counts.
 RATES = 32
 #: The quicker of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
@@ -106,8 +106,8 @@ class Window:
         return min(GROWTH * max(trips / CALM_TRIPS, 1.0), GROWTH_BELOW)
 
     def _may_grow(self) -> bool:
-        share = FIRST_MOST_SHARE if self._too_large is None else MOST_SHARE
-        return self.size < share * max(self._came) * self.idle_s
+        targets = FIRST_MOST_TARGETS if self._too_large is None else MOST_TARGETS
+        return self.size < max(self._came) * (self.idle_s + targets * self.target_s)
 
     def _note(self, took_s: float, now: float) -> None:
         if self._quickest and now - self._quickest[-1][0] < PORTION_S:
