@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from edge.answers import Kept, answer, answer_errors, fresh, text, whole_number
 from edge.catalogue import PackageRow, ResourceRow
 from edge.search import MOST_OFFSET
-from edge.state import EdgeState, page_url, thumbnail_url
+from edge.state import EdgeState, page_url, rendition_url, thumbnail_url
 
 #: Most items of one answer, and how many there are where nobody says.
 MOST_ITEMS = 500
@@ -92,5 +92,5 @@ def resource_facts(state: EdgeState, row: ResourceRow, host: str) -> dict[str, A
         "size": row.size, "sha256": row.sha256, "complete": row.complete,
         "packageName": row.package_name, "educationalLevel": row.grade, "about": row.subject,
         "timeRequired": row.time_required, "pages": row.pages, "position": row.position,
-        "page": page_url(row), "thumbnail": thumbnail_url(row),
+        "page": page_url(row), "thumbnail": thumbnail_url(row), "pdf": rendition_url(row),
     }

@@ -54,7 +54,7 @@ PIECE_BYTES = 256 * 1024
 
 
 def blueprint(state: EdgeState, lost: Lost) -> Blueprint:
-    """`/files/<package>/<path>` and `/thumb/<sha256>` of the main origin."""
+    """`/files/<package>/<path>`, `/pdf/<package>/<resource>` and `/thumb/<sha256>` of the main origin."""
     routes = Blueprint("bytes", __name__)
     store = Store(state.layout.library)
 
@@ -73,6 +73,17 @@ def blueprint(state: EdgeState, lost: Lost) -> Blueprint:
         response = send_object(
             store.path(row.sha256), media_type if shown else UNKNOWN, row.path.rsplit("/", 1)[-1],
             row.sha256, nginx=state.nginx, download="download" in request.args or not shown, lost=lost)
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+    @routes.get("/pdf/<package>/<resource>")
+    def rendition(package: str, resource: str) -> Response:
+        row = state.catalogue().resource(package, resource)
+        if row is None or row.rendition is None or not row.complete:
+            abort(404)
+        stem = row.entry.rsplit("/", 1)[-1].rpartition(".")[0]
+        response = send_object(store.path(row.rendition), "application/pdf", f"{stem}.pdf", row.rendition,
+                               nginx=state.nginx, lost=lost)
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response
 

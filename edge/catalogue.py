@@ -67,8 +67,9 @@ class PackageRow:
 class ResourceRow:
     """One thing a teacher opens. `parent` is its package; `entry` the path of the file to open.
 
-    `sha256` names the bytes of a single file (None for a bundle); `thumbnail` and `text` name
-    objects or are None; `arrived` is when it became whole (seconds since 1970) or None.
+    `sha256` names the bytes of a single file (None for a bundle); `thumbnail`, `text` and
+    `rendition` (the PDF that is shown in its place) name objects or are None; `arrived` is when it became
+    whole (seconds since 1970) or None.
     """
 
     parent: PackageRow
@@ -86,6 +87,7 @@ class ResourceRow:
     position: int
     complete: bool
     arrived: float | None
+    rendition: str | None
 
     @property
     def package(self) -> str:
@@ -208,7 +210,7 @@ class Shared:
 
 
 _RESOURCE = ("id, name, type, mediaType, entry, size, sha256, thumbnail, text, timeRequired, pages,"
-             " position, complete, arrived")
+             " position, complete, arrived, rendition")
 
 GENERATION = "SELECT value FROM setting WHERE name = 'generation'"
 PACKAGES = ("SELECT id, version, manifest, name, inLanguage, educationalLevel, about,"
@@ -490,7 +492,7 @@ class Catalogue:
             parent = now.by_id.get(package)
             row = self._one(ONE_RESOURCE, package, resource) if parent else None
             if parent and row:
-                values = (parent, *row[:12], bool(row[12]), row[13])
+                values = (parent, *row[:12], bool(row[12]), *row[13:])
                 found.append(ResourceRow(*values))
         return found
 

@@ -118,6 +118,11 @@ def page_url(resource: ResourceRow) -> str:
     return f"/r/{quote(resource.package)}/{resource.id}"
 
 
+def rendition_url(resource: ResourceRow) -> str | None:
+    """The PDF that is shown in the place of a file, if it has one."""
+    return f"/pdf/{quote(resource.package)}/{resource.id}" if resource.rendition else None
+
+
 def thumbnail_url(resource: ResourceRow) -> str | None:
     """The thumbnail of a resource, if it has one."""
     return f"/thumb/{resource.thumbnail}" if resource.thumbnail else None

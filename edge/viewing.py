@@ -12,7 +12,7 @@ from edge.catalogue import ResourceRow
 from edge.decoded import decoded
 from edge.epub import BadBook, Book, read_book, resolve
 from edge.reader import book_file, chapter_address
-from edge.state import EdgeState, active, page_url
+from edge.state import EdgeState, active, page_url, rendition_url
 from edge.written import written
 from sync.canonical import sha256_hex
 from sync.layout import object_path
@@ -27,7 +27,7 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
     """The values `item`, `book`, `written` and `player` of the template: all that the page shows of the
     resource itself. `chapter` is that of a book, `part` that of a long text or a course."""
     item = {**shown.item(resource), "file_name": shown.file_name(resource), "pdf": False, "text_cut": False,
-            "broken": False, "subtitles": [], "key": "", "bytes_address": None,
+            "broken": False, "original": False, "subtitles": [], "key": "", "bytes_address": None,
             "content_address": None, "download_address": None}
     found: dict[str, Any] = {"item": item, "book": None, "written": None, "player": None}
     if not resource.complete:
@@ -43,7 +43,9 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
         return found
     item["bytes_address"] = address
     item["download_address"] = f"{address}?download=1" if active(resource.media_type) else address
-    item["pdf"] = resource.media_type.lower().startswith("application/pdf")
+    item["pdf"] = is_paper(resource)
+    if rendition := rendition_url(resource):
+        item["bytes_address"], item["original"] = rendition, True
     if resource.type in ("video", "audio"):
         item["subtitles"] = subtitles.beside(state, resource)
         item["key"] = f"{resource.package}/{resource.id}/{(resource.sha256 or '')[:12]}"
@@ -53,6 +55,11 @@ def viewed(state: EdgeState, resource: ResourceRow, host: str, chapter: int | No
         found["book"] = _book(state, resource, host, chapter)
         item["broken"] = found["book"] is None
     return found
+
+
+def is_paper(resource: ResourceRow) -> bool:
+    """Is it shown as a PDF, its own or one that was made of it?"""
+    return resource.rendition is not None or resource.media_type.lower().startswith("application/pdf")
 
 
 def _player(state: EdgeState, resource: ResourceRow, host: str, number: int) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
 from edge.state import EXTENSION, EdgeState, page_url
 from edge.today import Day
-from edge.viewing import viewed
+from edge.viewing import is_paper, viewed
 from kiosk_ui import i18n, pages
 from sync.order import subject_key
 
@@ -275,7 +275,7 @@ class Classroom:
         to = page_url(row)
         if page is not None and row.type == "book":
             to = shown.address(to, chapter=page)
-        elif page is not None and row.media_type.startswith("application/pdf"):
+        elif page is not None and is_paper(row):
             to = f"{to}#page={page}"
         answer = redirect(to, 303)
         answer.headers["Cache-Control"] = "no-store"

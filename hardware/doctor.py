@@ -43,7 +43,7 @@ NEEDED = ("rsync", "ssh", "ssh-keygen")
 NEEDED_AT_HUB = ("sshd",)
 #: Without these something is slower or plainer, but works.
 USEFUL_AT_BOX = ("nginx",)
-USEFUL_AT_HUB = ("nginx", "ffmpeg", "ffprobe", "pdftoppm")
+USEFUL_AT_HUB = ("nginx", "ffmpeg", "ffprobe", "pdftoppm", "soffice")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing a teacher opens. `entry` names the file to open first; a single file is its own."""
+    """One thing a teacher opens. `entry` names the file to open first; a single file is its own. `rendition`
+    is what is shown in its place: the PDF of an office file."""
 
     id: str
     name: Text
@@ -72,6 +73,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: Annotated[list[File], Meta(min_length=1, max_length=MOST_FILES)]
     thumbnail: Blob | None = None
     text: Blob | None = None
+    rendition: Blob | None = None
     timeRequired: Text = ""  # noqa: N815 - ISO 8601 duration, as in schema.org
     pages: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
@@ -87,7 +89,12 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return sum(file.size for file in self.files)
 
     def objects(self) -> list[tuple[str, int]]:
-        """(SHA-256, size) of all it needs to be usable, thumbnail and text included."""
+        """(SHA-256, size) of all it needs to be usable, with what was made of it at the hub."""
+        return self.numbered_objects() + (
+            [(self.rendition.sha256, self.rendition.size)] if self.rendition else [])
+
+    def numbered_objects(self) -> list[tuple[str, int]]:
+        """Those that packs name by their place: all but the rendition, of which older boxes do not know."""
         found = [(file.sha256, file.size) for file in self.files]
         found += [(blob.sha256, blob.size) for blob in (self.thumbnail, self.text) if blob]
         return found
@@ -115,8 +122,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: Annotated[str, Meta(max_length=10_000)] = ""
 
     def objects(self) -> dict[str, int]:
-        """SHA-256 → size of every object of the package."""
-        return dict(pair for resource in self.resources for pair in resource.objects())
+        """SHA-256 → size of every object of the package; renditions last (`Resource.numbered_objects`)."""
+        found = dict(pair for resource in self.resources for pair in resource.numbered_objects())
+        return found | {one.rendition.sha256: one.rendition.size for one in self.resources if one.rendition}
 
 
 def dump(manifest: Manifest) -> bytes:

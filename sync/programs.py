@@ -28,6 +28,7 @@ from sync.clock import SYSTEM
 from sync.errors import Broken
 
 _PR_SET_PDEATHSIG = 1
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 #: Where servers live that are not on an ordinary user's PATH (Debian).
@@ -38,6 +39,7 @@ DEBIAN_PACKAGE = {
     "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
     "sshd": "openssh-server", "nginx": "nginx-light", "ffmpeg": "ffmpeg", "ffprobe": "ffmpeg",
     "pdftoppm": "poppler-utils",
+    "soffice": "libreoffice-writer-nogui libreoffice-impress-nogui libreoffice-calc-nogui",
 }
 
 #: Output kept of a run, in characters; a babbling child must not fill the memory.
@@ -71,13 +73,14 @@ def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = N
         cwd: Path | None = None, env: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None, ok: Sequence[int] | None = (0,),
         started: Callable[[Any], None] | None = None,
-        memory_bytes: int | None = None) -> Finished:
+        memory_bytes: int | None = None, network: bool = True) -> Finished:
     """Run `program` to its end.
 
     `on_line` gets each line of standard output as it comes (standard output is then not kept).
     `ok` are the exit statuses that are no error; None takes any. `started` gets the running
     process (with `.terminate()`), for callers that may want to interrupt it. `memory_bytes` limits
-    its address space, for programs that open files from strangers.
+    its address space, for programs that open files from strangers; without `network` it reaches none, where
+    the system allows that to be taken away.
 
     Raises Broken: `program-missing`, `program-timeout`, `program-failed`.
     """
@@ -87,7 +90,7 @@ def run(program: str, *arguments: str, timeout_s: float, stdin: bytes | None = N
                       _env=_environment(env), _timeout=timeout_s,
                       _out=on_line or out.take, _err=err.take, _tty_out=False, _tty_in=False,
                       _encoding="utf-8", _decode_errors="backslashreplace",
-                      _preexec_fn=partial(_prepare, os.getpid(), memory_bytes))
+                      _preexec_fn=partial(_prepare, os.getpid(), memory_bytes, network))
     if started is not None:
         started(process)
     status = 0
@@ -265,9 +268,11 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return found
 
 
-def _prepare(parent: int, memory_bytes: int | None) -> None:
+def _prepare(parent: int, memory_bytes: int | None, network: bool) -> None:
     """In the child, before the program starts."""
-    _die_with_parent(parent)
+    if not network and _libc.unshare(_CLONE_NEWNET) != 0:
+        _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    _die_with_parent(parent)  # last: the kernel forgets it when rights change
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -164,7 +164,7 @@ def h5p(right: int = 1) -> dict[str, bytes]:
 def packed(files: dict[str, bytes], below: str = "") -> bytes:
     """The files as a zip archive, perhaps below a folder."""
     into = io.BytesIO()
-    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(below + name, data)
+    with zipfile.ZipFile(into, "w") as archive:
+        for name, data in files.items():  # without the time: the same files are the same bytes
+            archive.writestr(zipfile.ZipInfo(below + name), data, zipfile.ZIP_DEFLATED)
     return into.getvalue()

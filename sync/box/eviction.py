@@ -44,10 +44,13 @@ class Eviction:
             "JOIN assigned a ON a.package = p.id") | self._names(
             "SELECT r.thumbnail FROM resource r JOIN assigned a ON a.package = r.package "
             "WHERE a.priority >= :priority UNION SELECT r.text FROM resource r "
-            "JOIN assigned a ON a.package = r.package WHERE a.priority >= :priority", priority=priority)
-        #: How many resources that can be opened have the object as picture or text (one may be a file, too).
-        self._about = Counter(name for pair in box.database.execute(
-            "SELECT thumbnail, text FROM resource WHERE complete = 1") for name in pair if name)
+            "JOIN assigned a ON a.package = r.package WHERE a.priority >= :priority UNION "
+            "SELECT r.rendition FROM resource r JOIN assigned a ON a.package = r.package "
+            "WHERE a.priority >= :priority", priority=priority)
+        #: How many resources that can be opened have the object as picture, text or rendition (one may be a
+        #: file, too).
+        self._about = Counter(name for three in box.database.execute(
+            "SELECT thumbnail, text, rendition FROM resource WHERE complete = 1") for name in three if name)
 
     def free(self, lacking: Room) -> bool:
         """Free so much, if it can be done; False if nothing went. Afterwards call `Shelf.settle`.
@@ -64,9 +67,9 @@ class Eviction:
             if freed_bytes >= lacking.bytes and freed_files >= lacking.files:
                 break
             names = self._objects(one)
-            about = Counter(name for pair in self._box.database.execute(
-                "SELECT thumbnail, text FROM resource WHERE package = ? AND ? IN (id, '') AND complete = 1",
-                [one.package, one.resource]) for name in pair if name)
+            about = Counter(name for three in self._box.database.execute(
+                "SELECT thumbnail, text, rendition FROM resource WHERE package = ? AND ? IN (id, '') "
+                "AND complete = 1", [one.package, one.resource]) for name in three if name)
             if not one.resource:
                 self._shelf.drop(one.package)
             elif any(not self._kept(name) and self._box.store.has(name) for name in names):
@@ -84,7 +87,7 @@ class Eviction:
         count = self._box.store.empty_quarantine()
         named = self._fixed | self._names(
             "SELECT sha256 FROM file UNION SELECT manifest FROM package UNION SELECT thumbnail FROM resource "
-            "UNION SELECT text FROM resource")
+            "UNION SELECT text FROM resource UNION SELECT rendition FROM resource")
         for name in list(self._box.store.names()):
             if name not in named:
                 self._box.store.remove(name)
@@ -125,6 +128,7 @@ class Eviction:
             "SELECT sha256 FROM file WHERE package = :package AND :resource IN (resource, '') UNION "
             "SELECT thumbnail FROM resource WHERE package = :package AND :resource IN (id, '') UNION "
             "SELECT text FROM resource WHERE package = :package AND :resource IN (id, '') UNION "
+            "SELECT rendition FROM resource WHERE package = :package AND :resource IN (id, '') UNION "
             "SELECT manifest FROM package WHERE id = :package AND :resource = ''",
             package=one.package, resource=one.resource)
         return sorted(found)

@@ -227,3 +227,19 @@ def m011_plans(db: Database) -> None:
     db.execute("CREATE TABLE planned (plan TEXT NOT NULL REFERENCES plan(id) ON DELETE CASCADE, "
                "position INTEGER NOT NULL, package TEXT NOT NULL, resource TEXT NOT NULL, "
                "name TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (plan, position)) WITHOUT ROWID")
+
+
+OFFICE_FILES_AGAIN = """
+UPDATE package SET manifest = '' WHERE id IN (SELECT package FROM assigned) AND id IN (
+    SELECT package FROM resource WHERE mediaType LIKE 'application/vnd.openxmlformats-%'
+    OR mediaType LIKE 'application/vnd.ms-%' OR mediaType LIKE 'application/vnd.oasis.%'
+    OR mediaType LIKE 'application/x-wps-%' OR mediaType IN ('application/msword', 'application/rtf'))
+"""
+
+
+@MIGRATIONS()
+def m012_renditions(db: Database) -> None:
+    """`rendition`: the PDF that is shown in a file's place. Packages with office files are looked at again by
+    the next sync: a hub may have sent a PDF already, which this box could not show."""
+    db.execute("ALTER TABLE resource ADD COLUMN rendition TEXT")
+    db.execute(OFFICE_FILES_AGAIN)

@@ -27,7 +27,7 @@ from sync.clock import SYSTEM, Clock
 from sync.database import transaction
 from sync.desired import Assigned, Desired
 from sync.errors import Refused
-from sync.manifest import MOST_MANIFEST_BYTES, Manifest, Resource, parse
+from sync.manifest import MOST_MANIFEST_BYTES, Blob, Manifest, Resource, parse
 from sync.plan import AT_ONCE, NOT_DUE, Unit, compressible
 from sync.store import Store
 from sync.transport import Wanted
@@ -183,11 +183,11 @@ class Shelf:
                 single = None if resource.bundle else resource.files[0].sha256
                 same = single is not None and known.get(resource.id) == single
                 self.database.execute(
-                    f"INSERT INTO resource VALUES ({', '.join('?' * 15)})",  # noqa: S608 - question marks
+                    f"INSERT INTO resource VALUES ({', '.join('?' * 16)})",  # noqa: S608 - question marks
                     [one.id, resource.id, resource.name, resource.type, resource.mediaType, resource.entry,
                      resource.size, single, _name(resource.thumbnail), _name(resource.text),
                      resource.timeRequired, resource.pages, resource.position, 0,
-                     before.get(resource.id) if same else None])
+                     before.get(resource.id) if same else None, _name(_pdf(resource))])
                 self.database.conn.executemany(
                     "INSERT INTO file VALUES (?, ?, ?, ?, ?)",
                     [(one.id, resource.id, file.path, file.sha256, file.size) for file in resource.files])
@@ -208,7 +208,7 @@ class Shelf:
             pays = compressible(resource.mediaType) or resource.bundle
             for file in resource.files:
                 found[file.sha256] = self._as_wanted(file.sha256, file.size, pays)
-            for blob in (resource.thumbnail, resource.text):
+            for blob in (resource.thumbnail, resource.text, resource.rendition):
                 if blob is not None:
                     found[blob.sha256] = self._as_wanted(blob.sha256, blob.size, compressible(blob.mediaType))
         return found
@@ -296,8 +296,8 @@ class Shelf:
             for name in names:
                 rows = self.database.execute(
                     "SELECT package, resource FROM file WHERE sha256 = ? UNION "
-                    "SELECT package, id FROM resource WHERE thumbnail = ? OR text = ?",
-                    [name, name, name]).fetchall()
+                    "SELECT package, id FROM resource WHERE thumbnail = ? OR text = ? OR rendition = ?",
+                    [name, name, name, name]).fetchall()
                 for package, resource in rows:
                     count += self.database.execute(
                         "UPDATE resource SET complete = 0 WHERE package = ? AND id = ? AND complete = 1",
@@ -311,7 +311,7 @@ class Shelf:
         """Does the catalogue name this object? A newer version may have replaced the one that did."""
         return self.database.execute(
             "SELECT 1 FROM file WHERE sha256 = :name UNION ALL "
-            "SELECT 1 FROM resource WHERE :name IN (thumbnail, text) UNION ALL "
+            "SELECT 1 FROM resource WHERE :name IN (thumbnail, text, rendition) UNION ALL "
             "SELECT 1 FROM package WHERE manifest = :name LIMIT 1", {"name": sha256}).fetchone() is not None
 
     # -- giving room ----------------------------------------------------------------------------
@@ -359,6 +359,12 @@ def _row(one: Assigned) -> tuple[str, int, str, int, int, int, int]:
 
 def _urgency(one: Assigned) -> int:
     return AT_ONCE if one.now is True else one.priority
+
+
+def _pdf(resource: Resource) -> Blob | None:
+    """What is shown in the place of its file: no other kind is known here."""
+    found = resource.rendition
+    return found if found is not None and found.mediaType == "application/pdf" else None
 
 
 def _name(blob: msgspec.Struct | None) -> str | None:

@@ -91,7 +91,8 @@ def _bring(hub: Hub, manifest: Manifest, source: Path, lacks: set[str]) -> list[
                 original = source / file.path if source.is_dir() else source
                 if _same(original, file.sha256) and hub.store.add_file(original.resolve()).new:
                     brought.append(file.sha256)
-        made = {blob.sha256 for blob in (resource.text, resource.thumbnail) if blob} & lacks
+        blobs = (resource.text, resource.thumbnail, resource.rendition)
+        made = {blob.sha256 for blob in blobs if blob} & lacks
         if any(not hub.store.has(name) for name in made) and not resource.bundle:
             brought += _make_again(hub, resource, made)
     return brought

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 
 from sync import programs
 from sync.errors import Broken
-from sync.hub import readers
+from sync.hub import office, readers
 from sync.logs import log
 from sync.manifest import Blob
 from sync.media import resource_type, suffix
@@ -43,20 +43,22 @@ MOST_THUMBNAIL_BYTES = 1024 * 1024
 _PICTURES = frozenset({"jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif"})
 _KINDS = {"pdf": "pdf", "epub": "epub", "html": "html", "htm": "html", "xhtml": "html",
           "txt": "text", "md": "text", "markdown": "text", "csv": "text",
-          "srt": "subtitles", "vtt": "subtitles", "lrc": "subtitles"}
+          "srt": "subtitles", "vtt": "subtitles", "lrc": "subtitles",
+          **dict.fromkeys(office.BEGINNINGS, "office")}
 
 #: Said of a file that hurt its reader; not kept, so that the next publish tries again.
 KILLED = "made its reader stop: it is published, but not searched"
 
 
 class Extracted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was found in one file. `text` and `thumbnail` are objects."""
+    """What was found in one file. `text`, `thumbnail` and `rendition` (a PDF of it) are objects."""
 
     title: str = ""
     pages: int = 0
     seconds: int = 0
     text: Blob | None = None
     thumbnail: Blob | None = None
+    rendition: Blob | None = None
     warnings: list[str] = []
 
 
@@ -87,7 +89,8 @@ class Extractor:
     def __init__(self, database: Database, batch: Batch) -> None:
         self._database = database
         self._batch = batch
-        self._tools = {name for name in ("ffmpeg", "ffprobe", "pdftoppm") if programs.find(name)}
+        self._tools = {name for name in ("ffmpeg", "ffprobe", "pdftoppm", office.PROGRAM)
+                       if programs.find(name)}
         #: What is new and belongs into the table `extract`: (sha256, extractor) → found.
         self._fresh: dict[tuple[str, str], Extracted] = {}
 
@@ -96,13 +99,13 @@ class Extractor:
         """(sha256, kind) → what was found, for all files that have a reader. Never raises for a bad
         file. `progress` gets the number of files done."""
         results: dict[tuple[str, str], Extracted] = {}
-        wanted: dict[tuple[str, str], None] = {}
+        wanted: dict[tuple[str, str], str] = {}
         for look in looks:
             kind = kind_of(look.name)
-            if kind:
-                wanted.setdefault((look.sha256, kind))
+            if kind and not (kind == "office" and self.no_office):
+                wanted.setdefault((look.sha256, kind), look.name)
         inside: list[tuple[str, str]] = []
-        for sha256, kind in wanted:
+        for (sha256, kind), name in wanted.items():
             known = self._known(sha256, kind)
             if known is not None:
                 results[sha256, kind] = known
@@ -112,6 +115,8 @@ class Extractor:
                 results[sha256, kind] = self._keep(sha256, kind, found, b"")
             elif kind in ("video", "audio"):
                 results[sha256, kind] = self._keep(sha256, kind, *self._media(sha256, kind))
+            elif kind == "office":
+                results[sha256, kind] = self._office(sha256, suffix(name))
             else:
                 inside.append((sha256, kind))
             progress(len(results))
@@ -123,6 +128,11 @@ class Extractor:
                 progress(len(results))
         return results
 
+    @property
+    def no_office(self) -> bool:
+        """Is there no program that makes a PDF of office files?"""
+        return office.PROGRAM not in self._tools
+
     def save(self) -> None:
         """Remember what was found; inside the transaction that publishes."""
         self._database.table("extract").insert_all(
@@ -131,7 +141,8 @@ class Extractor:
 
     def _extractor(self, kind: str) -> str:
         """Names the version and the programs it had: once ffmpeg is installed, it looks again."""
-        uses = {"pdf": ("pdftoppm",), "video": ("ffmpeg", "ffprobe"), "audio": ("ffmpeg", "ffprobe")}
+        uses = {"pdf": ("pdftoppm",), "video": ("ffmpeg", "ffprobe"), "audio": ("ffmpeg", "ffprobe"),
+                "office": (office.PROGRAM, "pdftoppm")}
         tools = [tool for tool in uses.get(kind, ()) if tool in self._tools]
         return "+".join([f"{kind}/{VERSION}", *tools])
 
@@ -141,10 +152,25 @@ class Extractor:
         if not rows:
             return None
         known = msgspec.json.decode(rows[0][0], type=Extracted)
-        blobs = [blob for blob in (known.text, known.thumbnail) if blob]
+        blobs = [blob for blob in (known.text, known.thumbnail, known.rendition) if blob]
         return known if all(self._batch.has(blob.sha256) for blob in blobs) else None
 
-    def _keep(self, sha256: str, kind: str, found: readers.Found, thumbnail: bytes) -> Extracted:
+    def _office(self, sha256: str, ending: str) -> Extracted:
+        """An office file's PDF, and what is found in that."""
+        try:
+            with self._batch.scratch() as folder:
+                made = self._batch.add_file(office.to_pdf(self._batch.path(sha256), ending, folder))
+        except office.NoPdf as error:
+            found = Extracted(warnings=[f"{error}: it opens in another program"])
+            if not error.again:
+                self._fresh[sha256, self._extractor("office")] = found
+            return found
+        [(_, inside, _)] = self._read_apart([(made.sha256, "pdf")])
+        rendition = Blob(sha256=made.sha256, size=made.size, mediaType="application/pdf")
+        return self._keep(sha256, "office", inside, self._first_page(made.sha256), rendition)
+
+    def _keep(self, sha256: str, kind: str, found: readers.Found, thumbnail: bytes,
+              rendition: Blob | None = None) -> Extracted:
         text = picture = None
         if found.text.strip():
             added = self._batch.add_bytes(found.text.encode())
@@ -153,7 +179,7 @@ class Extractor:
             added = self._batch.add_bytes(thumbnail)
             picture = Blob(sha256=added.sha256, size=added.size, mediaType="image/jpeg")
         result = Extracted(title=found.title, pages=found.pages, seconds=found.seconds, text=text,
-                           thumbnail=picture, warnings=found.warnings)
+                           thumbnail=picture, rendition=rendition, warnings=found.warnings)
         if KILLED not in found.warnings:
             self._fresh[sha256, self._extractor(kind)] = result
         return result

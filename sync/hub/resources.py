@@ -56,6 +56,7 @@ class _Maker:
         looked = [*singles, *(entry for pages in self._searched.values() for entry in pages)]
         self._found = self._extractor.look(
             [Look(self._files[entry.path].sha256, entry.path) for entry in looked])
+        self._without_pdf(singles)
         made = [self._single(entry) for entry in singles]
         made += [self._bundle(folder, entries) for folder, entries in bundles.items()]
         self._unused({key for key, _ in made})
@@ -77,6 +78,12 @@ class _Maker:
         self._warnings += [f"package.toml: there is no resource {path!r}"
                            for path in self._described.resources if path not in known]
 
+    def _without_pdf(self, singles: list[Entry]) -> None:
+        count = sum(kind_of(entry.path) == "office" for entry in singles)
+        if count and self._extractor.no_office:
+            self._warnings.append(f"LibreOffice is not installed here: {count} office files open only where "
+                                  "a device has a program for them (`teachpoint doctor` says what to do)")
+
     def _single(self, entry: Entry) -> tuple[str, Resource]:
         file = self._files[entry.path]
         found = self._found.get((file.sha256, kind_of(entry.path)), NOTHING)
@@ -89,6 +96,7 @@ class _Maker:
             id=self._id(entry.path), name=part.name or _title(stem, found.title),
             type=part.type or resource_type(entry.path), mediaType=media_type(entry.path),
             entry=entry.path, files=[file], thumbnail=found.thumbnail, text=found.text,
+            rendition=found.rendition,
             timeRequired=part.timeRequired or duration(found.seconds), pages=found.pages)
 
     def _bundle(self, folder: str, entries: list[Entry]) -> tuple[str, Resource]:

@@ -10,9 +10,10 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from kiosk_ui.pages import has_static
+from sync import programs
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, ask, get, wait_for
 from tests.e2e.test_browser import (
     SMALL,
     WIDE,
@@ -25,7 +26,9 @@ from tests.e2e.test_browser import (
     page_of,
     violations,
 )
+from tests.e2e.test_viewers import shows
 from tests.lesson_packages import h5p, packed, scorm_12, scorm_2004
+from tests.office_files import docx
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
@@ -39,7 +42,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     try:
         stage.set_up()
         made = stage.publish(lesson(stage.place / "source"))
-        assert len(made["warnings"]) == 1 and "坏练习" in made["warnings"][0]
+        assert [one for one in made["warnings"] if "坏练习" in one]
         stage.serve_hub()
         assert stage.sync()["ok"]
         stage.serve_box("--no-mdns", "--no-sync")
@@ -54,6 +57,7 @@ def lesson(place: Path) -> Path:
     (folder / "识字测验.zip").write_bytes(packed(scorm_12("gb2312")))
     (folder / "分数的故事.zip").write_bytes(packed(scorm_2004()))
     (folder / "选一选.h5p").write_bytes(packed(h5p()))
+    (folder / "教案.docx").write_bytes(docx(["早晨，从山坡上", "开着绒球花和太阳花"]))
     without = {name: data for name, data in h5p().items() if "TestQuestion" not in name}
     (folder / "坏练习.h5p").write_bytes(packed(without))
     return folder
@@ -128,6 +132,19 @@ def test_h5p_is_played(box: Stage, browser: Any) -> None:
     assert find(browser, "#h5p .said").text == "对"
     browser.switch_to.default_content()
     noted(browser)
+    assert complaints(browser) == []
+
+
+@pytest.mark.skipif(programs.find("soffice") is None, reason="no LibreOffice here")
+def test_an_office_file_is_read_like_a_pdf(box: Stage, browser: Any) -> None:
+    wait_for("the search", lambda: ask(box.url + "api/v1/resources?q=绒球花")["total"])
+    go(browser, f"{box.url}search?q=绒球花")
+    follow(browser, next(one for one in found(browser, "a.row") if "教案" in one.text))
+    shows(browser, 2)
+    original = find(browser, ".actions a[download]")
+    assert original.get_attribute("download") == "教案.docx" and "下载原文件" in original.text
+    status, _, data = get(original.get_attribute("href"))
+    assert status == 200 and data == docx(["早晨，从山坡上", "开着绒球花和太阳花"])
     assert complaints(browser) == []
 
 
