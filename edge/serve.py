@@ -24,6 +24,7 @@ from edge import (
     metrics,
     opds,
     plan_pages,
+    power_page,
     results,
     sign_in,
     subtitles,
@@ -191,6 +192,8 @@ class BoxService:
                          self._box.outbox, signed_in)
         plan_pages.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                             lambda: self._box().database, signed_in)
+        power_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
+                            self._box.journal, signed_in, lambda error: notes.tell("shutdown-failed", error))
         self._finishing = tus.Finishing(self._box.outbox, state.wake,
                                         lambda error: notes.tell("upload-unfinished", error))
         tus.register(main, signed_in, self._box.outbox, self._finishing.wake)

@@ -66,6 +66,8 @@ class Classroom:
         self.day = Day()
         #: Does anybody sign in here? `edge.sign_in` knows.
         self.has_teachers: Callable[[], bool] = lambda: False
+        #: May the one who asks switch the box off? `edge.power_page` knows.
+        self.may_switch_off: Callable[[], bool] = lambda: False
 
     # -- answering --------------------------------------------------------------------------------
 
@@ -315,7 +317,7 @@ class Classroom:
 
     def status(self) -> Response:
         """How the box is doing, for whoever asks."""
-        facts = self.box_facts()
+        facts = {**self.box_facts(), "may_switch_off": self.may_switch_off()}
         return self.page("status.html", "status", facts, facts)
 
     def addresses(self) -> list[str]:
@@ -327,7 +329,8 @@ class Classroom:
         """How other devices reach the box."""
         addresses = self.addresses()
         facts = self.facts.values(g.language)
-        told = {"hub": {"name": facts["hub"]["name"]}, "clock_unsure": facts["clock_unsure"]}
+        told = {"hub": {"name": facts["hub"]["name"]}, "clock_unsure": facts["clock_unsure"],
+                "may_switch_off": self.may_switch_off()}
         return self.page("help.html", "help", lambda: {
             "addresses": addresses, "qr": square(addresses[0]), "qr_address": addresses[0], **told},
             addresses, told)

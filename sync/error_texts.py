@@ -569,6 +569,14 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": ("Sign in first: on this box teachers send files.", "Nothing was lost. Sign in on the page `/teacher`, then go on."),
         "zh": ("请先登录：这台盒子由老师上传文件。", "没有丢失内容。请在 `/teacher` 页面登录后继续。"),
     },
+    "shutdown-command-bad": {
+        "en": ("{command} cannot be a command: {reason}.", "Nothing was changed. Give it as one would type it, without a shell's signs."),
+        "zh": ("{command} 不能作为命令：{reason}。", "没有任何改动。请按命令行的写法给出，不要使用 shell 符号。"),
+    },
+    "shutdown-failed": {
+        "en": ("The box could not be switched off: {reason}", "It goes on working. Look at the command with `teachpoint box power`, and at the rights it needs."),
+        "zh": ("盒子无法关机：{reason}", "盒子照常工作。请用 `teachpoint box power` 检查命令及其所需权限。"),
+    },
     "plan-nameless": {
         "en": ("A lesson plan needs a name.", "Nothing was changed. Type one, for instance “Monday, grade 3”."),
         "zh": ("备课单需要一个名称。", "没有任何改动。请输入名称，例如“周一三年级”。"),

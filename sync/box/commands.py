@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from rich.text import Text
 from sync.box import line
 from sync.box.https import Https
 from sync.box.journal import Journal
+from sync.box.power import set_shutdown_command, shutdown_command
 from sync.box.renew import renew
 from sync.box.room import set_disk_budget
 from sync.box.session import noted, sync_once
@@ -268,6 +270,35 @@ def timetable_(file: BinaryIO | None, clear: bool, data: Path, as_json: bool) ->
     lines = {"hub": ["set at the hub:"], "box": ["set at this box:"], "": ["no timetable"]}[source]
     show(timetable_told(opened.database), as_json, lambda console: console.print(
         "\n".join([*lines, *timetable_words(timetable)]), markup=False, soft_wrap=True))
+
+
+@box.command("power")
+@click.option("--off-command", "command", metavar="COMMAND",
+              help="How this machine is switched off, as 'systemctl poweroff'; empty: teachers may not.")
+@data_option
+@json_option
+def power_(command: str | None, data: Path, as_json: bool) -> None:
+    """Show or set how teachers who are signed in switch the box off from its page.
+
+    Nothing is set at first, and the page does not offer it. The command runs as the account of `box serve`,
+    which must be allowed to do it; no shell reads it.
+
+    \b
+    Examples:
+      teachpoint box power --data /var/lib/teachpoint
+      teachpoint box power --off-command 'systemctl poweroff' --data /var/lib/teachpoint
+      teachpoint box power --off-command '' --data /var/lib/teachpoint
+
+    \b
+    Exit statuses: 0 done; 1 there is no such program; 2 that is no command.
+    """
+    opened = open_box(data)
+    if command is not None:
+        set_shutdown_command(opened.database, command)
+    words = shutdown_command(opened.database)
+    show({"off": words}, as_json, lambda console: console.print(
+        f"Teachers switch it off by: {shlex.join(words)}" if words else "Teachers can't switch it off.",
+        markup=False, soft_wrap=True))
 
 
 @box.command("renew")

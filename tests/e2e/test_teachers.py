@@ -163,6 +163,22 @@ def test_a_lesson_of_strangers_cannot_act_as_the_teacher(box: Stage, browser: An
     assert find(browser, "h1").text == "王老师", "the password is what it was"
 
 
+def test_the_teacher_switches_the_box_off(box: Stage, browser: Any) -> None:
+    sign_in(browser, box)
+    go(browser, box.url + "status")
+    assert not found(browser, "a[href='/off']")
+    mark = box.place / "switched off"
+    assert box.box("power", "--off-command", f"touch '{mark}'")["off"] == ["touch", str(mark)]
+    go(browser, box.url + "status")
+    follow(browser, find(browser, "a[href='/off']"))
+    resize(browser, 360, 800, touch=True)
+    pleases(browser, axe.source())
+    assert not mark.exists()
+    follow(browser, find(browser, "main form button"))
+    assert "正在关机" in find(browser, "[role=status]").text
+    wait_for("the command", mark.exists)
+
+
 def test_the_box_itself_refuses_what_such_a_page_would_send(box: Stage, browser: Any) -> None:
     """As if a browser kept no rules: the teacher's cookies come along, and the origin is that of a lesson."""
     sign_in(browser, box)

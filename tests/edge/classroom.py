@@ -19,6 +19,7 @@ from edge import (
     clock_page,
     display_pages,
     plan_pages,
+    power_page,
     results,
     sign_in,
     subtitles,
@@ -37,6 +38,7 @@ from edge.web import Classroom, create_app
 from sync.box.journal import Journal
 from sync.box.receiving import Receiving
 from sync.clock import ManualClock
+from sync.errors import TeachpointError
 from sync.store import Store
 from tests.edge.shelf_rows import add_package, make_database, resource_id
 from tests.sync_box.outbox_fixture import make_outbox
@@ -56,6 +58,7 @@ class Room:
     status: dict[str, Any]
     noted: list[dict[str, Any]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    not_off: list[TeachpointError | None] = field(default_factory=list)
     status_fails: Exception | None = None
     app: Flask = field(init=False)
     journal: Journal = field(init=False)
@@ -131,6 +134,8 @@ def make_room(data: Path) -> Room:
                                         **uploads.sent_by(outbox, teacher.id),
                                         "plans": Plans(outbox.database, clock).of(teacher.id)})
     plan_pages.register(room.app, room.classroom, b"secret", lambda: outbox.database, room.sign_in)
+    power_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal, room.sign_in,
+                        lambda error: room.not_off.append(error))
     room.receiving = Receiving(outbox)
     tus.register(room.app, room.sign_in, lambda: outbox, room.receiving.finish)
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox, room.sign_in)
