@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import urllib.request
@@ -13,10 +14,13 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e import axe
+from edge.sign_in import MOST_WAITING
+from tests.e2e import axe, pictures
 from tests.e2e.browser import MISSING, resize
 from tests.e2e.stage import Stage, ask, wait_for
 from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, gone, violations
+from tests.edge.classroom import make_room
+from tests.edge.test_tus import PASSWORD, add_teacher
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
@@ -96,6 +100,22 @@ def test_signing_in_leads_on_and_out_again(box: Stage, browser: Any) -> None:
     follow(browser, find(browser, "form[action='/teacher/sign-out'] button"))
     assert found(browser, "input[type=password]")
     assert complaints(browser) == []
+
+
+def test_who_comes_while_many_sign_in_waits_and_goes_on_by_itself(browser: Any, tmp_path: Path) -> None:
+    room = make_room(tmp_path)
+    add_teacher(room)
+    with contextlib.ExitStack() as many, pictures.served(room.app) as address:
+        for _ in range(1 + MOST_WAITING):
+            assert room.sign_in.turns._room.acquire(blocking=False)
+            many.callback(room.sign_in.turns._room.release)
+        go(browser, address + "teacher?next=/upload")
+        find(browser, "#login").send_keys("wang")
+        find(browser, "#password").send_keys(PASSWORD, Keys.ENTER)
+        wait_for("it says so", lambda: "自动继续" in find(browser, "#sign-in-words").text)
+        many.close()
+        wait_for("the page one wanted", lambda: browser.current_url == address + "upload")
+        assert found(browser, "input[type=file]")
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
