@@ -4,7 +4,7 @@ What comes from here was written by strangers. Three walls stand between it and 
 * another port, so another origin: its scripts cannot read what the main origin answers;
 * `sandbox` without `allow-same-origin`: it has an origin that equals no other, so no cookies (which do not
   know of ports), no storage, no service worker, and no bundle reaches another one;
-* a policy that lets it load and send only here, and lets only pages of this box frame it.
+* a policy that lets it load and send only here.
 
 A path is looked up in the catalogue's table of files and nowhere else: no path ever reaches the disk.
 """
@@ -43,29 +43,13 @@ PERMISSIONS = ", ".join(f"{name}=()" for name in _REFUSED_FEATURES)
 INDEX = "index.html"
 
 
-def policy(request_host: str) -> str:
-    """The Content-Security-Policy for a browser that asked for `request_host`."""
-    return "; ".join((
-        "sandbox " + " ".join(SANDBOX),
-        # Bundles are written with inline scripts, eval, data: and blob: as a matter of course; all of it
-        # stays inside the sandbox. What is not there: any other host, also the main origin.
-        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
-        "object-src 'none'", "base-uri 'self'", "form-action 'self'",
-        f"frame-ancestors {framed_by(request_host)}"))
-
-
-def framed_by(request_host: str) -> str:
-    """Sources for `frame-ancestors`: this box by the name that the browser used, whatever the port (where
-    port 80 is led to ours, the browser's port is not the one we listen on).
-
-    The policy's grammar has no IPv6 addresses: who uses one gets no limit, else no lesson would show.
-    """
-    name = request_host.rsplit(":", 1)[0]
-    if name.startswith("[") or request_host.endswith("]"):
-        return "*"
-    if not name or len(name) > 253 or not all(c.isascii() and (c.isalnum() or c in "-._") for c in name):
-        return "'self'"
-    return f"'self' http://{name}:* https://{name}:*"
+#: The Content-Security-Policy of all that strangers wrote. Bundles are written with inline scripts, eval,
+#: data: and blob: as a matter of course; all of it stays inside the sandbox. What is not there: any other
+#: host, also the main origin; and frame-ancestors: a frame in a bundle has an ancestor without an origin,
+#: which no policy can name.
+POLICY = "; ".join((
+    "sandbox " + " ".join(SANDBOX), "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+    "object-src 'none'", "base-uri 'self'", "form-action 'self'"))
 
 
 def create_content_app(state: EdgeState, lost: Lost) -> Flask:
@@ -96,7 +80,7 @@ def create_content_app(state: EdgeState, lost: Lost) -> Flask:
     @app.after_request
     def headers(response: Response) -> Response:
         if "Content-Security-Policy" not in response.headers:  # a chapter has a stricter one of its own
-            response.headers["Content-Security-Policy"] = policy(request.host)
+            response.headers["Content-Security-Policy"] = POLICY
         fixed = {
             "X-Content-Type-Options": "nosniff",
             "Permissions-Policy": PERMISSIONS, "Referrer-Policy": "no-referrer",

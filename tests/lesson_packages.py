@@ -77,6 +77,23 @@ if (api == null) {{ said.textContent = 'no API'; }} else {{
 }}
 </script></body></html>"""
 
+#: A course of an older kind: a page with the calls, and in it a frame with the questions.
+OUTER_12 = """<html><head><title>框架测验</title></head><body><iframe id="f" src="quiz.html"></iframe>
+<script>
+var api = window.API;
+api.LMSInitialize('');
+function RecordTest(score) {
+  api.LMSSetValue('cmi.core.score.raw', String(score));
+  api.LMSSetValue('cmi.core.lesson_status', score > 50 ? 'passed' : 'failed');
+}
+window.onunload = function () { api.LMSFinish(''); };
+</script></body></html>"""
+INNER_12 = """<html><body><button id="right">选对的</button><script>
+document.getElementById('right').onclick = function () {
+  if (parent.RecordTest) { parent.RecordTest(90); this.textContent = '好'; }
+};
+</script></body></html>"""
+
 MANIFEST_12 = """<?xml version="1.0" encoding="{encoding}"?>
 <manifest identifier="m" version="1" xmlns="http://www.imsproject.org/xsd/imscp_rootv1p1p2"
   xmlns:adlcp="http://www.adlnet.org/xsd/adlcp_rootv1p2">
@@ -140,6 +157,12 @@ def scorm_12(encoding: str = "UTF-8") -> dict[str, bytes]:
     python = {"UTF-8": "utf-8", "gb2312": "gb18030"}[encoding]
     return {"imsmanifest.xml": MANIFEST_12.format(encoding=encoding).encode(python),
             "pages/one.html": SCO_12.format(title="识字测验").encode()}
+
+
+def scorm_12_in_frames() -> dict[str, bytes]:
+    """A SCORM 1.2 package whose page asks its questions in a frame, and tells all when it is left."""
+    return {"imsmanifest.xml": MANIFEST_12.format(encoding="UTF-8").encode(),
+            "pages/one.html": OUTER_12.encode(), "pages/quiz.html": INNER_12.encode()}
 
 
 def scorm_2004() -> dict[str, bytes]:

@@ -50,6 +50,8 @@
   var device = read(DEVICE, '');
   if (!/^[0-9a-f-]{36}$/.test(device)) { device = random(); write(DEVICE, device); }
 
+  var done = false;  // has it said all, because this page is left?
+
   /* -- starting it: what it said last goes with its name, which is there before any script of it. */
   function begin() {
     var kept = places().filter(function (one) { return one[0] === key; })[0];
@@ -82,6 +84,7 @@
   window.addEventListener('message', function (event) {
     var told = event.data && event.data.teachpoint;
     if (event.origin !== 'null' || !told || typeof told !== 'object' || !ours(event.source)) { return; }
+    if (told.kind === 'left') { done = true; }
     if (told.kind === 'state' && event.source === frame.contentWindow) { keep(told.state); }
     if (told.kind === 'failed') { document.querySelector('[data-lesson-failed]').hidden = false; }
     if (told.kind === 'result' && told.result && VERBS.indexOf(told.result.verb) >= 0) { note(told.result); }
@@ -135,6 +138,24 @@
     show(why);
     timer = setTimeout(function () { timer = null; send(); }, AGAIN_MS);
   }
+
+  /* Many courses tell of the end only when they are left, and a page that goes hears nothing any more: so it is told
+     first, and what it says then is waited for, but not for long. */
+  var LEAVE_MS = 1500, STEP_MS = 50;
+  document.addEventListener('click', function (event) {
+    var link = event.target.closest && event.target.closest('a[href]');
+    if (!link || link.target || link.hasAttribute('download') || event.defaultPrevented || event.button > 0 ||
+        event.ctrlKey || event.metaKey || event.shiftKey || link.getAttribute('href').charAt(0) === '#') { return; }
+    event.preventDefault();
+    var left = LEAVE_MS;
+    frame.contentWindow.postMessage({teachpoint: {kind: 'leave'}}, '*');
+    var waiting = setInterval(function () {
+      left -= STEP_MS;
+      if (left > 0 && (!done || sending)) { return; }
+      clearInterval(waiting);
+      window.location = link.href;
+    }, STEP_MS);
+  });
 
   if (pupil) {
     pupil.hidden = false;

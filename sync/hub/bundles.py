@@ -4,6 +4,7 @@ keep it from opening is told as a warning.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,12 @@ from sync.text import one_line
 H5P = "h5p.json"
 #: Largest h5p.json, in bytes; real ones have under 10 KB.
 MOST_H5P_BYTES = 1024 * 1024
+#: How much of a page is looked through for frames, in bytes.
+MOST_PAGE_BYTES = 1024 * 1024
 #: How many missing files are named one by one.
 MOST_NAMED = 3
 
+_FRAME = re.compile(rb"<i?frame\s", re.I)
 _Short = Annotated[str, Meta(max_length=255)]
 
 
@@ -57,7 +61,7 @@ def look_into(folder: str, files: Mapping[str, Path]) -> Inside:
     own = {path[len(prefix):].lower(): path for path in files}
     told: list[str] = []
     if MANIFEST in own:
-        inside = _scorm(own, files[own[MANIFEST]])
+        inside = _scorm(own, files)
         if inside.entry:
             return inside
         told = inside.warnings
@@ -70,10 +74,10 @@ def look_into(folder: str, files: Mapping[str, Path]) -> Inside:
     return Inside(pages[0] if pages else own.get(MANIFEST, next(iter(files))), warnings=told)
 
 
-def _scorm(own: Mapping[str, str], manifest: Path) -> Inside:
+def _scorm(own: Mapping[str, str], files: Mapping[str, Path]) -> Inside:
     """`entry` is "" where the manifest cannot be read or names no page that is there."""
     try:
-        with manifest.open("rb") as file:
+        with files[own[MANIFEST]].open("rb") as file:
             course = read_course(file.read(MOST_MANIFEST_BYTES + 1))
     except BadXml as error:
         return Inside("", warnings=[f"{MANIFEST} {error}"])
@@ -82,7 +86,16 @@ def _scorm(own: Mapping[str, str], manifest: Path) -> Inside:
     if not there:
         return Inside("", warnings=[f"{MANIFEST} names no page that is there"])
     warnings = [f"{MANIFEST} names {_several(lacking)}, which is not there"] if lacking else []
+    framed = sorted({part.path for part in there if _has_frames(files[own[part.path.lower()]])})
+    if framed:
+        warnings.append(f"{_several(framed)} opens further pages in frames, which cannot ask each other "
+                        "anything on a box: try it before class")
     return Inside(own[there[0].path.lower()], _title(course), warnings)
+
+
+def _has_frames(page: Path) -> bool:
+    with page.open("rb") as file:
+        return _FRAME.search(file.read(MOST_PAGE_BYTES)) is not None
 
 
 def _title(course: Course) -> str:

@@ -19,7 +19,7 @@ from sync.course import MANIFEST
 from sync.durable import disk_errors
 from sync.hub.folder import Content, Entry, is_junk, natural
 from sync.manifest import path_fault
-from sync.media import suffix
+from sync.media import resource_type, suffix
 from sync.store import state
 
 #: Most files in one archive: the largest H5P and SCORM packages have some thousands.
@@ -77,6 +77,8 @@ def _unpack(entry: Entry, mark: str, folder: Path) -> Iterator[Entry]:
             if top is None:
                 raise _Bad(f"is no H5P package: it has no {mark}")
             files = {name[len(top):]: info for name, info in files.items() if name.startswith(top)}
+            if mark == MANIFEST and not any(resource_type(name) == "page" for name in files):
+                raise _Bad("is a SCORM package without any page")
             _hold(entry.path, files)
             with disk_errors(folder):
                 folder.mkdir()

@@ -27,7 +27,7 @@ from tests.e2e.test_browser import (
     violations,
 )
 from tests.e2e.test_viewers import shows
-from tests.lesson_packages import h5p, packed, scorm_12, scorm_2004
+from tests.lesson_packages import h5p, packed, scorm_12, scorm_12_in_frames, scorm_2004
 from tests.office_files import docx
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
@@ -56,6 +56,7 @@ def lesson(place: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "识字测验.zip").write_bytes(packed(scorm_12("gb2312")))
     (folder / "分数的故事.zip").write_bytes(packed(scorm_2004()))
+    (folder / "框架测验.zip").write_bytes(packed(scorm_12_in_frames()))
     (folder / "选一选.h5p").write_bytes(packed(h5p()))
     (folder / "教案.docx").write_bytes(docx(["早晨，从山坡上", "开着绒球花和太阳花"]))
     without = {name: data for name, data in h5p().items() if "TestQuestion" not in name}
@@ -122,6 +123,21 @@ def test_scorm_2004_opens_part_by_part(box: Stage, browser: Any) -> None:
     assert said(browser) == "completed|第二节|?level=2"
 
 
+def test_a_course_in_frames_counts_and_is_heard_when_it_is_left(box: Stage, browser: Any) -> None:
+    go(browser, page_of(box, "框架测验"))
+    inside(browser)
+    wait_for("its frame", lambda: found(browser, "#f"))
+    browser.switch_to.frame(find(browser, "#f"))
+    wait_for("the question", lambda: found(browser, "#right"))[0].click()
+    assert find(browser, "#right").text == "好"
+    browser.switch_to.default_content()
+    follow(browser, find(browser, ".side a.row:not([aria-current])"))
+    wait_for("it was sent", lambda: browser.execute_script(
+        "return (localStorage['teachpoint-results'] || '[]') === '[]'"))
+    kept = browser.execute_script("return localStorage['teachpoint-lessons']")
+    assert '"raw":"90"' in kept and '"status":"passed"' in kept
+
+
 def test_h5p_is_played(box: Stage, browser: Any) -> None:
     go(browser, page_of(box, "选一选"))
     inside(browser)
@@ -157,11 +173,12 @@ def test_what_an_exercise_lacks_is_told(box: Stage, browser: Any) -> None:
 def test_results_come_home(box: Stage, browser: Any) -> None:
     """After the tests above: what was answered is at the hub after a sync."""
     assert box.sync()["ok"]
-    wait_for("the results", lambda: len(box.hub("results", "--site", box.site)) >= 4)
+    wait_for("the results", lambda: len(box.hub("results", "--site", box.site)) >= 5)
     told = [(one["object"]["definition"]["name"]["und"], one["verb"]["id"].rsplit("/", 1)[1],
              one["actor"].get("name"), one.get("result", {}).get("score"))
             for one in box.hub("results")]
     assert ("识字测验", "passed", "王小明", {"raw": 17, "min": 0, "max": 20}) in told
+    assert ("框架测验", "passed", "王小明", {"raw": 90, "max": 100}) in told
     assert ("分数的故事", "passed", "王小明", {"scaled": 0.75}) in told
     assert ("选一选", "answered", "王小明", {"raw": 1, "min": 0, "max": 1, "scaled": 1}) in told
     [answered] = [one for one in box.hub("results") if one["object"]["id"].endswith("#q1")]

@@ -13,7 +13,7 @@ from sync.hub import unpack
 from sync.hub.publish import Published, publish
 from sync.hub.settings import Hub, init_hub
 from sync.manifest import MOST_MANIFEST_BYTES, Resource, parse
-from tests.lesson_packages import h5p, packed, scorm_12, scorm_2004
+from tests.lesson_packages import h5p, packed, scorm_12, scorm_12_in_frames, scorm_2004
 
 
 @pytest.fixture
@@ -85,6 +85,11 @@ def lying() -> bytes:
     return data[:central + 24] + (3).to_bytes(4, "little") + data[central + 28:]
 
 
+def test_a_course_without_a_page_stays_a_file(hub: Hub, tmp_path: Path) -> None:
+    made, found = published(hub, tmp_path, **{"课.zip": packed({"imsmanifest.xml": b"", "a.txt": b"x"})})
+    assert found["课.zip"].type == "file" and "without any page" in made.warnings[0]
+
+
 @pytest.mark.parametrize(("data", "reason"), [
     (b"no zip at all", "no whole package"), (b"", "no whole package"),
     (packed(h5p())[:-40], "no whole package"),
@@ -121,10 +126,12 @@ def test_what_keeps_a_lesson_from_opening_is_told(hub: Hub, tmp_path: Path) -> N
     made, found = published(hub, tmp_path, **{
         "a.h5p": packed(without_library), "b.zip": packed(lacking),
         "c.zip": packed({"imsmanifest.xml": b"<manifest", "x.html": b"<p>x"}),
-        "d.h5p": packed({"h5p.json": b"{", "content/content.json": b"{}"})})
+        "d.h5p": packed({"h5p.json": b"{", "content/content.json": b"{}"}),
+        "e.zip": packed(scorm_12_in_frames())})
     told = "\n".join(made.warnings)
     assert "a.h5p: lacks H5P.TestQuestion-1.0" in told and "b.zip: imsmanifest.xml names b.html" in told
     assert "c.zip: imsmanifest.xml is no whole XML" in told and "d.h5p: h5p.json cannot be read" in told
+    assert "e.zip: pages/one.html opens further pages in frames" in told
     assert {one.type for one in found.values()} == {"bundle"} and "c.zip/x.html" in found
 
 

@@ -8,6 +8,11 @@
     if (page !== window) { page.postMessage({teachpoint: message}, '*'); }
   }
 
+  window.addEventListener('message', function (event) {
+    var told = event.data && event.data.teachpoint;
+    if (told && told.kind === 'leave' && event.source === page) { tell({kind: 'left'}); }
+  });
+
   function failed(reason) { tell({kind: 'failed', reason: String(reason).slice(0, 200)}); }
 
   // Its core looks into the window above to fit a frame of its own; there is none here.

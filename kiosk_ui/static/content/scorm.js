@@ -2,7 +2,8 @@
    of each page of a course, after scorm-again. The page is in a sandbox: no window above can be looked into,
    so the API is on its own window and on what it takes for its parent. What the page said before comes by
    window.name, as that is there before any script; what it says goes to the lesson's page by messages, which
-   believes nothing of it. ES5. */
+   believes nothing of it. Frames in a page of a course have an origin each, too: what one calls of the page
+   around it is called there, but it learns no answer. ES5, and Proxy where there is one. */
 (function () {
   'use strict';
   var MOST_ANSWERS = 100;
@@ -112,7 +113,7 @@
       }
     }
 
-    function around(name, before, after) {
+    function wrap(name, before, after) {
       var call = api[name];
       api[name] = function () {
         if (before) { before(); }
@@ -122,18 +123,51 @@
       };
     }
 
-    around(kind.begin, null, function (answer) { open = String(answer) === 'true'; });
-    around(kind.set, null, function () { if (open && !waiting) { waiting = setTimeout(save, 1000); } });
-    around(kind.commit, null, function () { if (open) { save(false); } });
-    around(kind.end, function () { if (open) { save(true); } open = false; });
-    window.addEventListener('pagehide', function () { if (open) { save(true); } open = false; });
+    wrap(kind.begin, null, function (answer) { open = String(answer) === 'true'; });
+    wrap(kind.set, null, function () { if (open && !waiting) { waiting = setTimeout(save, 1000); } });
+    wrap(kind.commit, null, function () { if (open) { save(false); } });
+    wrap(kind.end, function () { if (open) { save(true); } open = false; });
+    window.addEventListener('unload', function () { if (open) { save(false); } });
     found[kind.name] = window[kind.name] = api;
   }
 
   if (version !== '2004') { offer(TWELVE); }
   if (version !== '1.2') { offer(LATER); }
-  if (above === page && page !== window) {
+
+  /* What a frame takes for the page around it: the API, and whatever else it calls by name. */
+  function around() {
+    return new window.Proxy({}, {get: function (nothing, name) {
+      if (found[name]) { return found[name]; }
+      if (name === 'parent' || name === 'top' || name === 'window' || name === 'self') { return window.parent; }
+      if (name === 'postMessage') { return function (message, to) { above.postMessage(message, to); }; }
+      if (typeof name !== 'string' || /^(API|then$|document$|location$|opener$|frames$|length$|closed$|name$)/.test(name)) { return undefined; }
+      return function () {
+        above.postMessage({teachpoint: {kind: 'call', name: name, values: Array.prototype.filter.call(arguments, function (one) {
+          return one === null || typeof one !== 'object' && typeof one !== 'function';
+        })}}, '*');
+      };
+    }});
+  }
+
+  /* The lesson's page is about to be left. Once this window has gone, nothing that it said is heard; so what the page
+     does when it goes is done now. */
+  window.addEventListener('message', function (event) {
+    var told = event.data && event.data.teachpoint;
+    if (!told || told.kind !== 'leave' || event.source !== page) { return; }
+    ['beforeunload', 'pagehide', 'unload'].forEach(function (name) {
+      try { window.dispatchEvent(new window.Event(name)); } catch (error) { /* its own fault */ }
+    });
+    tell({kind: 'left'});
+  });
+
+  window.addEventListener('message', function (event) {
+    var told = event.data && event.data.teachpoint;
+    if (!told || told.kind !== 'call' || !event.source || event.source === window || event.source.parent !== window) { return; }
+    if (typeof window[told.name] === 'function') { window[told.name].apply(window, told.values); }
+  });
+
+  if (page !== window && (above === page || window.Proxy)) {
     found.parent = found;
-    Object.defineProperty(window, 'parent', {value: found, configurable: true, writable: true});
+    Object.defineProperty(window, 'parent', {value: above === page ? found : around(), configurable: true, writable: true});
   }
 }());
