@@ -110,3 +110,8 @@ def test_an_h5p_package_is_played_by_a_page_of_the_content_origin(room: Room) ->
     "teachpoint.css", "../pages.py", "h5p/../lesson.js", "pdfjs/pdf.min.js", "h5p/none"])
 def test_only_players_are_given_out(room: Room, name: str) -> None:
     assert room.content.test_client().get(f"/play/{name}").status_code == 404
+
+
+def test_a_screen_of_the_room_shows_them(room: Room) -> None:
+    assert "/play/lesson/q/" in room.page(f"/screen/view/q/{resource_id('q', '练习')}")
+    assert "/c/q/%E6%B5%8B%E9%AA%8C/pages/one.html" in room.page(f"/screen/view/q/{resource_id('q', '测验')}")
