@@ -371,7 +371,8 @@ class _Holding:
         self._stage.hub("ingest")
         self._chaos.clock.set("hub", 0.0)
         self._chaos.admin.publish()  # looks at the clock
-        assert self._query("SELECT site, code, facts FROM problem") == []
+        told = self._query("SELECT site, code, facts FROM problem")
+        assert not told, told
 
     def _time(self) -> None:
         """No jump of the hub's clock has come into what it signs: it was wrong for seconds only."""
