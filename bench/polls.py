@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.load import TICKS
+from bench.memory import pss_bytes
 from bench.results import table
 from sync.hub.settings import open_hub
 from sync.hub.sites import add_site
@@ -178,7 +179,7 @@ def watched(stage: Stage) -> Iterator[Load]:
     def watch() -> None:
         while not ended.wait(0.25):
             pids = _hubs(stage)
-            memory = sum(_pss(pid) for pid in pids)
+            memory = pss_bytes(pids)
             if memory > load.memory:
                 load.memory, load.processes = memory, len(pids)
 
@@ -218,10 +219,3 @@ def _cpu_s(stage: Stage) -> float:
             fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
             total += sum(int(fields[at]) for at in (11, 12, 13, 14)) / TICKS
     return total
-
-
-def _pss(pid: int) -> int:
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
-    return 0
