@@ -11,8 +11,9 @@ from selenium.webdriver.chrome.service import Service
 from sync.programs import find
 
 MISSING = find("chromium") is None or find("chromedriver") is None
-#: Longest a page may take to load, in seconds; a busy machine is slow.
-LOAD_S = 60
+#: Longest a page may take to load, in seconds; a busy machine is slow. Below the 120 s after which the
+#: driver's client gives up without saying which page it was.
+LOAD_S = 110
 
 
 def open_browser(width: int = 1024, height: int = 768, language: str = "zh-CN", *, scripts: bool = True,

@@ -65,8 +65,8 @@ def shake_hands(tmp_path: Path, server: tuple[str, Ed25519PrivateKey], roots: st
     asking.load_verify_locations(cadata=server[0])
     chain(asking, "client.pem", client)
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
-    theirs.settimeout(10)
+    ours.settimeout(60)
+    theirs.settimeout(60)
     seen: list[str] = []
 
     def serve() -> None:
@@ -85,7 +85,7 @@ def shake_hands(tmp_path: Path, server: tuple[str, Ed25519PrivateKey], roots: st
             tls.recv(1)
     except (ssl.SSLError, OSError):
         pass
-    thread.join(10)
+    thread.join(60)
     return seen[0]
 
 

@@ -21,7 +21,7 @@ def test_a_waiter_gets_it_when_the_holder_lets_go(tmp_path: Path) -> None:
     order: list[str] = []
 
     def wait() -> None:
-        with exclusive(path, patience_s=10):
+        with exclusive(path, patience_s=60):
             order.append("waiter")
 
     with exclusive(path):

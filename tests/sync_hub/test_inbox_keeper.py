@@ -29,7 +29,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 def wait_until_gone(path: Path) -> None:
     gone = threading.Event()
-    for _ in range(200):
+    for _ in range(1200):
         if not path.exists():
             return
         gone.wait(0.05)

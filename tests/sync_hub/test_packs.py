@@ -161,7 +161,7 @@ def test_the_keeper_makes_what_lacks_and_removes_what_is_old(hub: Hub, lesson: P
     second = publish(hub, lesson)
     (hub.layout.packs / second.manifest).unlink()
     with packs.PackKeeper(hub.layout.data).running():
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while (hub.layout.packs / first.manifest).exists() and time.monotonic() < end:
             time.sleep(0.05)
     holds_all(hub, second)
