@@ -57,6 +57,8 @@ STALL_S = 180
 LONGEST_RUN_S = 30 * 86400.0
 #: How often progress is told while nothing else happens, in seconds.
 TICK_S = 0.5
+#: What rsync may have written to us that we have not read: its statistics, in bytes. It is no progress.
+REPORT_BYTES = 4096
 #: zstd's level for what is worth compressing: 16x on HTML where level 3 gives 8x (DESIGN.md §8).
 ZSTD_LEVEL = 19
 #: Where rsync at the hub keeps the beginning of an upload that was cut off.
@@ -244,11 +246,14 @@ class RsyncSsh:
         running = _Running(["--stats", "--no-human-readable", "--outbuf=L", f"--timeout={STALL_S}", _LINE,
                             f"--rsh={self._link.remote_shell}", *arguments])
         numbers: dict[str, int] = {}
+        printed = most = 0
         for line in running.lines():
+            printed += len(line) + 1 if line is not None else 0
             if line is None:
                 tick()
                 if on_written is not None:
-                    on_written(running.written_bytes())
+                    most = max(most, running.written_bytes() - printed - REPORT_BYTES)
+                    on_written(most)
             elif found := _FILE.fullmatch(line):
                 take(found[3], found[2])
             elif found := _STATISTIC.match(line):
@@ -308,7 +313,8 @@ class _Running:
                 self._stop()
 
     def written_bytes(self) -> int:
-        """Bytes rsync has written so far, nearly all of them to the link; 0 where Linux does not count."""
+        """Bytes rsync has written so far, to the link and to us; 0 where Linux does not count, and after its
+        end."""
         with contextlib.suppress(OSError, AttributeError, ValueError):
             for line in Path(f"/proc/{self._process.pid}/io").read_text().splitlines():
                 if line.startswith("wchar: "):
