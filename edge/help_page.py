@@ -45,10 +45,11 @@ def local_numbers(_moment: int) -> tuple[str, ...]:
     return tuple(str(address) for address in sorted(found, key=lambda a: (not a.is_private, a)))
 
 
-def square(address: str) -> Markup:
-    """The address as a QR code: an SVG to stand inside a page, black on white by the style sheet."""
+def square(address: str, title: str = "") -> Markup:
+    """The address (or another text, told as `title`) as a QR code: an SVG to stand inside a page, black on
+    white by the style sheet."""
     svg = segno.make(address, error="m").svg_inline(
-        border=4, omitsize=True, svgclass=None, lineclass="dark", title=address)
+        border=4, omitsize=True, svgclass=None, lineclass="dark", title=title or address)
     return Markup(svg)  # noqa: S704 - made by segno, which escapes the title
 
 

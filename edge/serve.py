@@ -24,6 +24,7 @@ from edge import (
     metrics,
     opds,
     plan_pages,
+    poster,
     power_page,
     results,
     sign_in,
@@ -182,6 +183,7 @@ class BoxService:
         main.register_blueprint(metrics.blueprint(state, ask_status, VERSION))
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
         main.register_blueprint(subtitles.blueprint(state))
+        main.register_blueprint(poster.blueprint(main.extensions["teachpoint-pages"]))
         main.register_blueprint(results.blueprint(state, self._box.journal))
         signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
                                      self._box.journal,

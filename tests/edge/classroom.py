@@ -19,6 +19,7 @@ from edge import (
     clock_page,
     display_pages,
     plan_pages,
+    poster,
     power_page,
     results,
     sign_in,
@@ -139,6 +140,7 @@ def make_room(data: Path) -> Room:
     room.receiving = Receiving(outbox)
     tus.register(room.app, room.sign_in, lambda: outbox, room.receiving.finish)
     uploads.register(room.app, state, room.classroom, b"secret", lambda: outbox, room.sign_in)
+    room.app.register_blueprint(poster.blueprint(room.classroom))
     clock_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     timetable_page.register(room.app, room.classroom, b"secret", lambda: outbox.journal)
     waiting = Waiting()
