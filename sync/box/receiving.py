@@ -64,7 +64,9 @@ class Receiving:
         self.folder = outbox.layout.receiving
 
     def begin(self, teacher: int | None, size: int, name: str, texts: dict[str, str]) -> Unfinished:
-        """A file of `size` bytes is to come. Raises Refused `upload-over`, `uploads-many`; NoRoom
+        """A file of `size` bytes is to come; of those of nobody the one that waits longest gives way.
+
+        Raises Refused `upload-over`, `uploads-many`; NoRoom
         `upload-no-room`, `disk-full`; Broken as `transaction`. Nothing is there then."""
         if not 0 <= size <= MOST_UPLOAD_BYTES:
             raise Refused("upload-over", size=in_words(size), most=in_words(MOST_UPLOAD_BYTES))
@@ -73,8 +75,11 @@ class Receiving:
         one = Unfinished(secrets.token_hex(16), teacher, size, 0, file_name(name),
                          {field: one_line(texts.get(field, ""), 1000) for field in TEXTS}, self.clock.now())
         with transaction(self.database):
-            if len(self.of(teacher)) >= MOST_OPEN:
-                raise Refused("uploads-many", most=MOST_OPEN)
+            begun = self.of(teacher)
+            if len(begun) >= MOST_OPEN:
+                if teacher is not None:
+                    raise Refused("uploads-many", most=MOST_OPEN)
+                self._drop(begun[-1].id)  # nobody could give one up; a class goes on sending
             free = self._free_bytes()
             if size > free:
                 raise NoRoom("upload-no-room", size=in_words(size), free=in_words(max(free, 0)))

@@ -197,6 +197,17 @@ def test_unfinished_files_are_bounded_and_given_up_at_last(receiving: Receiving)
     assert [one.name for one in receiving.of(1)] == ["a"]
 
 
+def test_where_nobody_signs_in_the_oldest_gives_way(receiving: Receiving) -> None:
+    assert isinstance(receiving.clock, ManualClock)
+    first = receiving.begin(None, 10, "first", {})
+    receiving.append(first.id, None, 0, io.BytesIO(b"01234"))
+    for number in range(MOST_OPEN):
+        receiving.clock.advance(1)
+        receiving.begin(None, 10, f"{number}", {})
+    assert [one.name for one in receiving.of(None)] == [f"{number}" for number in reversed(range(MOST_OPEN))]
+    assert list(receiving.folder.iterdir()) == []
+
+
 def test_files_that_nothing_tells_of_are_removed_at_a_start(receiving: Receiving) -> None:
     one = receiving.begin(None, 10, "a", {})
     receiving.append(one.id, None, 0, io.BytesIO(b"01234"))
