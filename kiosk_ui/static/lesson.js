@@ -159,9 +159,12 @@
 
   if (pupil) {
     pupil.hidden = false;
-    pupil.elements.pupil.value = String(read(PUPIL, '')).slice(0, 40);
+    /* Only as long as this tab is open: the next child at this device is another one. */
+    try { pupil.elements.pupil.value = (window.sessionStorage.getItem(PUPIL) || '').slice(0, 40); } catch (error) { /* typed each time */ }
     pupil.addEventListener('submit', function (event) { event.preventDefault(); frame.focus(); });
-    pupil.elements.pupil.addEventListener('change', function () { write(PUPIL, pupil.elements.pupil.value.trim()); });
+    pupil.elements.pupil.addEventListener('change', function () {
+      try { window.sessionStorage.setItem(PUPIL, pupil.elements.pupil.value.trim()); } catch (error) { /* typed each time */ }
+    });
   }
   var wide = frame.requestFullscreen || frame.webkitRequestFullscreen;
   if (full && wide) {
