@@ -273,8 +273,7 @@ class Sshd:
         line = line.strip()
         last[:] = [*last, line][-KEPT_LINES:]
         if _LISTENING.match(line):
-            if self._ready.is_set():
-                self._on_problem(None)
+            self._on_problem(None)  # also of a service before this one, which was killed meanwhile
             self._ready.set()
         elif found := _ACCEPTED.match(line):
             site = self._site(names, found[2])

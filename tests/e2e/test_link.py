@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.sshd_stage import answering
-from tests.e2e.stage import Stage, temporary_files
+from tests.e2e.stage import Stage, temporary_files, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -108,3 +109,12 @@ def test_bytes_that_are_wrong_at_the_hub_are_never_taken(paired: Stage, tmp_path
     status = paired.box("status")
     assert "object-missing" in [problem["code"] for problem in status["problems"]]
     assert not (paired.box_data / "library" / "objects" / victim.name[:2] / victim.name).exists()
+
+
+def test_what_an_earlier_service_told_of_its_sshd_is_past_when_there_is_one(paired: Stage) -> None:
+    """The service was killed between the end of its sshd and the next one."""
+    database = sqlite3.connect(paired.hub_data / "hub.db", isolation_level=None)
+    database.execute("INSERT INTO problem VALUES ('', 'sshd-stopped', '{\"reason\": \"killed\"}', 1.0)")
+    paired.serve_hub()
+    wait_for("its end", lambda: not database.execute("SELECT * FROM problem").fetchall())
+    database.close()
