@@ -21,12 +21,15 @@ from sync.command_line import data_option, json_option
 @json_option
 @click.option("--no-sync", is_flag=True, help="Do not sync in the background.")
 @click.option("--no-mdns", is_flag=True, help="Do not announce the box in the network.")
+@click.option("--dlna", type=click.IntRange(1, 65535), metavar="PORT",
+              help="Serve films, sounds and pictures to TVs without a browser at this port, by minidlna "
+                   "(usual: 8200).")
 @click.option("--no-nginx", is_flag=True, help="Answer without nginx, also where it is installed.")
 @click.option("--sticks", multiple=True, metavar="FOLDER", type=click.Path(path_type=Path),
               help="Where sticks are mounted; one with lessons for this site is taken when it is plugged in "
                    "[default: /media and /run/media].")
 @click.option("--no-sticks", is_flag=True, help="Leave sticks that are plugged in alone.")
-def serve(data: Path, http: str, content: str, no_sync: bool, no_mdns: bool, no_nginx: bool,
+def serve(data: Path, http: str, content: str, no_sync: bool, no_mdns: bool, dlna: int | None, no_nginx: bool,
           sticks: tuple[Path, ...], no_sticks: bool,
           as_json: bool) -> None:  # noqa: ARG001 - an error is then told as JSON (sync.command_line)
     """Serve the classroom: pages, files, API; sync in the background. Runs until stopped.
@@ -44,4 +47,4 @@ def serve(data: Path, http: str, content: str, no_sync: bool, no_mdns: bool, no_
     from sync.box.sticks import WATCHED
 
     serve_box(data, parse_address(http), parse_address(content), sync=not no_sync, mdns=not no_mdns,
-              front=not no_nginx, sticks=() if no_sticks else sticks or WATCHED)
+              front=not no_nginx, sticks=() if no_sticks else sticks or WATCHED, dlna=dlna)

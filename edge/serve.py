@@ -37,6 +37,7 @@ from edge import bytes as file_bytes
 from edge.content import create_content_app
 from edge.discovery import Discovery, addresses_of
 from edge.displays import Displays
+from edge.dlna import Dlna
 from edge.drop_folder import DropFolder
 from edge.forms import form_secret
 from edge.listen import Address, bind, bind_unix
@@ -73,16 +74,17 @@ SPOOL = "run/bodies"
 
 
 def serve(data: Path, http: Address, content: Address, *, sync: bool = True, mdns: bool = True,
-          front: bool = True, sticks: Sequence[Path] = ()) -> None:
+          front: bool = True, sticks: Sequence[Path] = (), dlna: int | None = None) -> None:
     """Serve the box in `data` until SIGTERM or SIGINT. `front`: by nginx, where it is installed; `sticks`:
-    folders below which sticks are mounted, to be synced with when they are plugged in.
+    folders below which sticks are mounted, to be synced with when they are plugged in; `dlna`: the port of a
+    media server for TVs, or None for none.
 
     Raises Refused: `not-a-box`, `pairing-bad`, `box-serving`; Misused `listen-bad`; Broken: `port-taken`,
     `port-forbidden`, `database-broken`, `disk-failing`.
     """
     set_up(role="box", site=open_box(data).pairing.site)
     with Ending() as ending:
-        service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front, sticks=sticks)
+        service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front, sticks=sticks, dlna=dlna)
         service.start()
         try:
             ending.wait()
@@ -118,8 +120,8 @@ class BoxService:
     """The service of one box. `start` returns when pages can be asked for; `stop` when all has ended."""
 
     def __init__(self, data: Path, http: Address, content: Address, *, sync: bool, mdns: bool,
-                 front: bool, sticks: Sequence[Path] = ()) -> None:
-        self._data, self._http, self._content = data, http, content
+                 front: bool, sticks: Sequence[Path] = (), dlna: int | None = None) -> None:
+        self._data, self._http, self._content, self._dlna = data, http, content, dlna
         self._sync, self._mdns, self._front, self._sticks = sync, mdns, front, sticks
         self._box = OwnBox(data)
         self._ended = contextlib.ExitStack()
@@ -289,6 +291,9 @@ class BoxService:
                           lambda error: notes.tell("drop-failed", error))
         run("drop folder", drop.start, drop.stop)
         run("finishing", self._finishing.start, self._finishing.stop)
+        if self._dlna:
+            media = Dlna(state, self._dlna, lambda error: notes.tell("dlna-failing", error))
+            run("dlna", media.start, media.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         scrub = Scrub(lambda: scrub_box(self._data, notes.lost), "box.scrub")
         run("scrub", scrub.start, scrub.stop)

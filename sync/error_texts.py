@@ -551,6 +551,13 @@ TEXTS: dict[str, dict[str, Text]] = {
                "Lessons are served without it, more slowly. `teachpoint doctor` says how to mend it; then restart the service."),
         "zh": ("nginx 无法持续运行：{reason}。", "课程改由内置服务提供，速度较慢。请用 `teachpoint doctor` 查看修复办法，然后重启服务。"),
     },
+    "dlna-failing": {
+        "en": ("The media server for TVs does not keep running: {reason}.",
+               "Lessons open in browsers as always. Install minidlna, see that no other program takes its port (Debian's own service does: "
+               "`systemctl disable --now minidlna`), then restart the service."),
+        "zh": ("电视用的媒体服务器无法持续运行：{reason}。",
+               "浏览器里照常打开课程。请安装 minidlna，确认没有别的程序占用端口（Debian 自带的服务会占用：`systemctl disable --now minidlna`），然后重启服务。"),
+    },
     "object-lost": {
         "en": ("A file of a lesson is missing on the disk ({sha256}).",
                "It is fetched again by itself at the next sync. If this happens again, check the disk with `teachpoint doctor`."),
