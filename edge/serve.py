@@ -8,6 +8,7 @@ index, sync, drop folder, discovery. A failure of those is logged and told, and 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import shutil
 import socket
 import threading
@@ -69,6 +70,8 @@ from sync.version import VERSION
 
 #: How long a start waits for the one before to end, in seconds.
 LOCK_PATIENCE_S = 3.0
+#: Places that memory is taken from, and what mallopt(3) calls that number.
+MOST_ARENAS, _M_ARENA_MAX = 2, -8
 #: Bodies of requests lie here while they come in, below the data folder; emptied at each start.
 SPOOL = "run/bodies"
 
@@ -82,6 +85,7 @@ def serve(data: Path, http: Address, content: Address, *, sync: bool = True, mdn
     Raises Refused: `not-a-box`, `pairing-bad`, `box-serving`; Misused `listen-bad`; Broken: `port-taken`,
     `port-forbidden`, `database-broken`, `disk-failing`.
     """
+    _share_arenas()
     set_up(role="box", site=open_box(data).pairing.site)
     with Ending() as ending:
         service = BoxService(data, http, content, sync=sync, mdns=mdns, front=front, sticks=sticks, dlna=dlna)
@@ -91,6 +95,13 @@ def serve(data: Path, http: Address, content: Address, *, sync: bool = True, mdn
             log("edge.serve").info("ending")
         finally:
             service.stop()
+
+
+def _share_arenas() -> None:
+    """Let all threads take memory from few places: glibc gives each thread its own, in which what was needed
+    once stays (measured: 85 MB of an idle box become 79). Elsewhere than with glibc nothing is done."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, MOST_ARENAS)
 
 
 class OwnBox:

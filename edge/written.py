@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from edge.chapter import Turn, chapter_html
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 #: Characters of a part of a plain text: some ten pages of a book, 48 KB of Chinese.
 PART_CHARACTERS = 16_000
@@ -61,6 +63,7 @@ def _parts(words: str) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # sixty modules, which most boxes never need
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 

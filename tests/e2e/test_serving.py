@@ -213,3 +213,15 @@ def test_a_killed_nginx_comes_back(filled: Stage) -> None:
     os.kill(masters[0], 9)
     wait_for("answers", lambda: ask(filled.url + "healthz")["ok"])
     assert json.loads(urllib.request.urlopen(filled.url + "healthz").read())["role"] == "box"
+
+
+def test_threads_share_the_places_of_memory(filled: Stage) -> None:
+    """glibc keeps 64 MB of addresses for each arena beside the first: one here, however many threads."""
+    service = filled.serve_box("--no-mdns", "--no-sync")
+    for _ in range(40):
+        assert get(filled.url)[0] == 200
+    maps = Path(f"/proc/{service.process.pid}/maps").read_text().splitlines()
+    bounds = [(int(first, 16), int(end, 16)) for first, end in (re.split("[- ]", line)[:2] for line in maps)]
+    arenas = [at for at, (first, end) in enumerate(bounds[:-1])
+              if first % 2**26 == 0 and bounds[at + 1][0] == end and bounds[at + 1][1] - first == 2**26]
+    assert len(arenas) <= 1
