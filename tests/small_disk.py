@@ -124,11 +124,12 @@ def real_stick(place: Path, kind: str, mebibytes: int) -> Iterator[Path]:
 
 
 def put_in(where: Path, device: str) -> None:
-    """Mount a real stick (again)."""
-    if where.name == "vfat":
-        _quiet("fusefat", "-o", "rw+", device, str(where))
-    else:
-        _quiet("mount.exfat-fuse", device, str(where))
+    """Mount a real stick (again), repaired: the drivers of FUSE end at once on what they cannot read."""
+    repair = {"vfat": ["fsck.vfat", "-a", "-w"], "exfat": ["fsck.exfat", "-y"]}[where.name]
+    checked = subprocess.run([*repair, device], capture_output=True, text=True, check=False)
+    assert checked.returncode in (0, 1), checked
+    mount = {"vfat": ["fusefat", "-o", "rw+"], "exfat": ["mount.exfat-fuse"]}[where.name]
+    _quiet(*mount, device, str(where))
 
 
 def pull_out(where: Path) -> str:
