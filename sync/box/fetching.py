@@ -18,7 +18,7 @@ import zstandard
 from sync import pack
 from sync.box.downloads import PACK_SUFFIX, PARTS_FOLDER, Download, Piece
 from sync.box.http2 import Connection, Exchange
-from sync.box.https_pool import Pool
+from sync.box.https_pool import CONNECTIONS, Pool
 from sync.clock import SYSTEM
 from sync.durable import disk_errors, make_folder, place_file
 from sync.errors import Refused, Unreachable
@@ -169,6 +169,8 @@ class Fetching:
             if self._bytes_per_s is not None and now < self._not_before:
                 return
             carriers = self._pool.carriers()
+            if self._pool.opening:  # what one is asked for it brings alone, and each begins slowly
+                carriers = [one for one in carriers if self._load(one) < window.size // CONNECTIONS]
             if not carriers:
                 return
             entry = self._to_ask[0]

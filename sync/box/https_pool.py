@@ -1,8 +1,8 @@
 """The connections to the hub's HTTPS port: one for questions, several more while lessons come.
 
 Several, because each begins slowly and halves its rate with a lost packet: measured with 2 Mbit/s, 600 ms and
-1 % lost (docs/decisions/0012), six bring 6 MiB in 30.5 s where one takes 44. The one for questions carries
-the feed, records and pings; nothing large waits before them.
+1 % lost (docs/decisions/0012), nine bring 6 MiB in 33.9 s where six take 35 and one 44. The one for questions
+carries the feed, records and pings; nothing large waits before them.
 
 One thread; `pump` waits until something happens on any connection and lets it happen.
 """
@@ -25,7 +25,7 @@ from sync.logs import log
 from sync.pairing import Pairing
 
 #: Connections that carry lessons.
-CONNECTIONS = 6
+CONNECTIONS = 9
 #: Silence on all connections while something was asked: the line is dead. In seconds.
 SILENT_S = 9.0
 #: Silence on one while others talk: what was asked there is asked elsewhere. In seconds: while there is more
@@ -135,6 +135,11 @@ class Pool:
         if not found and not any(one.open for one in self._carriers):
             found = [one for one in (self._control,) if one is not None and not one.full]
         return found
+
+    @property
+    def opening(self) -> bool:
+        """Are connections that carry lessons on their way?"""
+        return any(not one.open for one in self._carriers)
 
     def ask(self, exchange: Exchange) -> None:
         """Ask something small, over the connection for questions. Raises as `pump`."""

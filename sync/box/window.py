@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 
-#: The first window (what six connections send in two round trips), the smallest, the largest, in bytes.
+#: The first window (what the connections send in two round trips), the smallest, the largest, in bytes.
 FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 160 * 1024, 24 * 1024, 8 * 1024 * 1024
 #: How much longer than on an idle line an answer may take: a share of that, and at least so many seconds.
 TARGET_SHARE, LEAST_TARGET_S = 0.25, 0.05
@@ -30,8 +30,9 @@ PATIENCE_TRIPS = 2.5
 #: A window is not what limits where it is more than what comes in a round trip of the idle line and so many
 #: times the target; senders that only begin bring less than the line would carry.
 MOST_TARGETS, FIRST_MOST_TARGETS = 2.4, 8.0
-#: The best rate of so many answers counts.
-RATES = 32
+#: Of so many answers the rate counts that is better than this share of them: what was held up behind a lost
+#: packet comes all at once afterwards.
+RATES, RATE_SHARE = 32, 0.75
 #: The quicker of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
 FILTER = 2
 #: The idle line is the quickest answer of so many portions of so many seconds: routes change.
@@ -106,8 +107,10 @@ class Window:
         return min(GROWTH * max(trips / CALM_TRIPS, 1.0), GROWTH_BELOW)
 
     def _may_grow(self) -> bool:
-        targets = FIRST_MOST_TARGETS if self._too_large is None else MOST_TARGETS
-        return self.size < max(self._came) * (self.idle_s + targets * self.target_s)
+        if self._too_large is None:
+            return self.size < max(self._came) * (self.idle_s + FIRST_MOST_TARGETS * self.target_s)
+        rate = sorted(self._came)[int(len(self._came) * RATE_SHARE)]
+        return self.size < rate * (self.idle_s + MOST_TARGETS * self.target_s)
 
     def _note(self, took_s: float, now: float) -> None:
         if self._quickest and now - self._quickest[-1][0] < PORTION_S:
