@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -125,6 +126,14 @@ def real_stick(place: Path, kind: str, mebibytes: int) -> Iterator[Path]:
 
 def put_in(where: Path, device: str) -> None:
     """Mount a real stick (again), repaired: the drivers of FUSE end at once on what they cannot read."""
+    for _ in range(1200):  # whoever had it lets go of it a little after its end
+        try:
+            os.close(os.open(device, os.O_RDWR | os.O_EXCL))
+            break
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        time.sleep(0.05)
     repair = {"vfat": ["fsck.vfat", "-a", "-w"], "exfat": ["fsck.exfat", "-y"]}[where.name]
     checked = subprocess.run([*repair, device], capture_output=True, text=True, check=False)
     assert checked.returncode in (0, 1), checked
@@ -138,6 +147,9 @@ def pull_out(where: Path) -> str:
                   if row.split()[-1] == str(where.with_suffix(".img")))
     _quiet("pkill", "-KILL", "-f", f"{device} {where}")
     _quiet("umount", "-l", str(where))
+    still_there = ["pgrep", "-f", f"{device} {where}"]
+    while subprocess.run(still_there, capture_output=True, check=False).returncode == 0:
+        time.sleep(0.05)
     return device
 
 
