@@ -30,9 +30,9 @@ PATIENCE_TRIPS = 2.5
 #: A window is not what limits where it is more than what comes in a round trip of the idle line and so many
 #: times the target; senders that only begin bring less than the line would carry.
 MOST_TARGETS, FIRST_MOST_TARGETS = 2.4, 8.0
-#: Of so many answers the rate counts that is better than this share of them: what was held up behind a lost
-#: packet comes all at once afterwards.
-RATES, RATE_SHARE = 32, 0.75
+#: The best rate of so many answers counts. (Any lower one follows the window down: what the window held back
+#: counted as all that the line can carry, 74 % of it over 40 MB.)
+RATES = 32
 #: The quicker of so many answers counts: a lost packet makes one of them late and says nothing of a queue.
 FILTER = 2
 #: The idle line is the quickest answer of so many portions of so many seconds: routes change.
@@ -107,10 +107,8 @@ class Window:
         return min(GROWTH * max(trips / CALM_TRIPS, 1.0), GROWTH_BELOW)
 
     def _may_grow(self) -> bool:
-        if self._too_large is None:
-            return self.size < max(self._came) * (self.idle_s + FIRST_MOST_TARGETS * self.target_s)
-        rate = sorted(self._came)[int(len(self._came) * RATE_SHARE)]
-        return self.size < rate * (self.idle_s + MOST_TARGETS * self.target_s)
+        targets = FIRST_MOST_TARGETS if self._too_large is None else MOST_TARGETS
+        return self.size < max(self._came) * (self.idle_s + targets * self.target_s)
 
     def _note(self, took_s: float, now: float) -> None:
         if self._quickest and now - self._quickest[-1][0] < PORTION_S:
