@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
-from edge.origin import same_origin
+from edge.forms import (
+    form_page,
+    must_be_ours,
+    see_other,
+)
 from edge.web import Classroom
-from kiosk_ui import pages
 from sync.box.journal import Journal
 from sync.box.line import policy_of
 from sync.box.wall_clock import read_time, set_clock, site_time
@@ -49,8 +50,7 @@ class _Clock:
 
     def set(self) -> AnyResponse:
         """Set the clock."""
-        if not same_origin(request) or not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
+        must_be_ours(self.secret)
         journal = self.journal()
         try:
             if site_time(journal.database, journal.clock) is not None:
@@ -71,13 +71,10 @@ class _Clock:
         return read_time(typed, policy_of(journal.database).utc_offset_min)
 
     def page(self, error: TeachpointError | None = None) -> Response:
-        """The page, with a token for this browser; nobody keeps it."""
-        cookie, journal = cookie_of(request), self.journal()
+        """The page, with what is wrong with what was sent."""
+        journal = self.journal()
         known = site_time(journal.database, journal.clock)
         local = utc(journal.clock.now() + 60 * policy_of(journal.database).utc_offset_min)
-        values: dict[str, Any] = {
-            "believed": known is not None, "time": local.strftime("%Y-%m-%d %H:%M"),
-            "token": token_for(self.secret, cookie),
-            "error": in_words(error, g.language)}
-        body = pages.render("clock.html", g.language, **{**self.classroom.common("status"), **values})
-        return page_with_form(body, cookie, error)
+        return form_page("clock.html", self.secret, {
+            **self.classroom.common("status"), "believed": known is not None,
+            "time": local.strftime("%Y-%m-%d %H:%M")}, error)

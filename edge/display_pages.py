@@ -13,7 +13,7 @@ import secrets
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from flask import Blueprint, Flask, Response, abort, g, jsonify, redirect, request
+from flask import Blueprint, Flask, Response, abort, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
@@ -29,15 +29,14 @@ from edge.displays import (
     key_of,
     read_points,
 )
-from edge.forms import cookie_of, genuine, keep_cookie, token_for
+from edge.forms import cookie_of, form_page, keep_cookie, must_be_ours, token_for
 from edge.help_page import square
-from edge.origin import checked_host, same_origin
+from edge.origin import checked_host
 from edge.reader import chapter_address
 from edge.state import EdgeState
 from edge.viewing import viewed
 from edge.waiting import PLACE, Waiting
 from edge.web import Classroom
-from kiosk_ui import pages
 
 #: What makes a device a screen, and what lets one drive screens.
 SCREEN_COOKIE, KEYS_COOKIE = "teachpoint-screen", "teachpoint-screens"
@@ -92,7 +91,7 @@ class _DisplayPages:
 
     def screen_here(self) -> AnyResponse:
         """The screen's script has started: it is a screen of the room from now on."""
-        self.must_be_ours()
+        must_be_ours(self.secret)
         cookie = self.screen_cookie() or secrets.token_hex(16)
         self.displays.started(display_id(cookie))
         answer = no_store(Response(status=204))
@@ -110,7 +109,7 @@ class _DisplayPages:
 
     def screen_said(self) -> Response:
         """How the screen is: where its film is, which page it shows."""
-        self.must_be_ours()
+        must_be_ours(self.secret)
         cookie = self.screen_cookie()
         if not cookie:
             abort(403)
@@ -143,7 +142,7 @@ class _DisplayPages:
 
     def enter_code(self) -> AnyResponse:
         """A code was entered: from now on this device may drive that screen."""
-        self.must_be_ours()
+        must_be_ours(self.secret)
         row = self.wanted(request.form)
         try:
             display = self.displays.with_code(request.form.get("code", ""), request.remote_addr or "")
@@ -182,7 +181,7 @@ class _DisplayPages:
 
     def drive(self, id: str) -> AnyResponse:
         """A command for a screen, from a device that may drive it."""
-        self.must_be_ours()
+        must_be_ours(self.secret)
         display = self.displays.get(id)
         if display is None or not self.may_drive(display):
             abort(403)
@@ -302,19 +301,9 @@ class _DisplayPages:
         answer.set_cookie(KEYS_COOKIE, "-".join(f"{name}.{key}" for name, key in kept), max_age=COOKIE_AGE_S,
                           httponly=True, samesite="Strict", secure=request.is_secure)
 
-    def must_be_ours(self) -> None:
-        """Refuse what no page of ours sent."""
-        if not same_origin(request) or not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
-
     def page(self, template: str, values: dict[str, Any]) -> Response:
         """A page with a token for this browser; nobody keeps it."""
-        cookie = cookie_of(request)
-        body = pages.render(template, g.language, **{
-            **self.classroom.common("remote"), "token": token_for(self.secret, cookie), **values})
-        response = no_store(Response(body.encode("utf-8", "replace"), mimetype="text/html"))
-        keep_cookie(response, cookie, secure=request.is_secure)
-        return response
+        return form_page(template, self.secret, {**self.classroom.common("remote"), **values})
 
 
 def kind_of(row: ResourceRow | None) -> str:

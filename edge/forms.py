@@ -13,10 +13,11 @@ import re
 import secrets
 from typing import Any
 
-from flask import Request, Response, redirect, request
+from flask import Request, Response, abort, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge.origin import same_origin
+from kiosk_ui import pages
 from sync.errors import Broken, NoRoom, TeachpointError
 from sync.pairing import Pairing
 
@@ -52,6 +53,22 @@ def genuine(request: Request, secret: bytes, token: str) -> bool:
     cookie = request.cookies.get(COOKIE, "")
     return (same_origin(request) and bool(_VALUE.fullmatch(cookie))
             and hmac.compare_digest(token.encode("utf-8", "replace"), token_for(secret, cookie).encode()))
+
+
+def must_be_ours(secret: bytes) -> None:
+    """Refuse (403) what none of our pages sent; of another origin's nothing is read."""
+    if not same_origin(request) or not genuine(request, secret, request.form.get("token", "")):
+        abort(403)
+
+
+def form_page(template: str, secret: bytes, values: dict[str, Any],
+              error: TeachpointError | None = None) -> Response:
+    """The answer with the page `template` in the language of the request, with a token for this browser;
+    nobody keeps it. `error` as in `page_with_form`."""
+    cookie = cookie_of(request)
+    body = pages.render(template, g.language, **{
+        "token": token_for(secret, cookie), "error": in_words(error, g.language), **values})
+    return page_with_form(body, cookie, error)
 
 
 def page_with_form(html: str, cookie: str, error: TeachpointError | None = None) -> Response:

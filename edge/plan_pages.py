@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, abort, request
 from sqlite_utils import Database
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
 from edge.catalogue import ResourceRow
-from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
+from edge.forms import (
+    form_page,
+    must_be_ours,
+    see_other,
+)
 from edge.help_page import square
 from edge.plans import Plan, Plans
 from edge.sign_in import SignIn
 from edge.state import page_url
 from edge.web import Classroom
-from kiosk_ui import pages
 from sync.box.teachers import Teacher
 from sync.errors import TeachpointError
 
@@ -107,13 +110,10 @@ class _Pages:
         return kept.split(" / ") if kept else request.form.getlist("key")
 
     def edit_page(self, plan: Plan, error: TeachpointError | None = None) -> Response:
-        """The page, with a token for this browser; nobody keeps it."""
-        cookie = cookie_of(request)
-        body = pages.render("plan_edit.html", g.language, **{
-            **self.classroom.common(), "token": token_for(self.secret, cookie), "plan": {
-                "id": plan.id, "name": plan.name, "note": plan.note}, "entries": self.entries(plan),
-            "error": in_words(error, g.language)})
-        return page_with_form(body, cookie, error)
+        """The page on which a plan is changed."""
+        return form_page("plan_edit.html", self.secret, {
+            **self.classroom.common(), "plan": {"id": plan.id, "name": plan.name, "note": plan.note},
+            "entries": self.entries(plan)}, error)
 
     def make(self) -> AnyResponse:
         """A new plan."""
@@ -146,22 +146,19 @@ class _Pages:
         return see_other(f"/plan/{id_}")
 
     def choice(self, row: ResourceRow, teacher: Teacher, error: TeachpointError | None = None) -> Response:
-        """The page, with a token for this browser; nobody keeps it."""
-        cookie, plans = cookie_of(request), self.plans().of(teacher.id)
-        body = pages.render("collect.html", g.language, **{
-            **self.classroom.common(), "token": token_for(self.secret, cookie), "item": shown.item(row),
+        """The page on which a plan is chosen."""
+        plans = self.plans().of(teacher.id)
+        return form_page("collect.html", self.secret, {
+            **self.classroom.common(), "item": shown.item(row),
             "package": row.package, "resource": row.id, "plans": plans, "back": page_url(row), "chosen":
                 request.form.get("plan") or (plans[0]["id"] if plans else "new"),
-            "name_typed": request.form.get("name", ""), "note": request.form.get("note", ""),
-            "error": in_words(error, g.language)})
-        return page_with_form(body, cookie, error)
+            "name_typed": request.form.get("name", ""), "note": request.form.get("note", "")}, error)
 
     # -- who may ------------------------------------------------------------------------------------
 
     def our_form(self) -> Teacher | None:
         """Who sent the form; None: somebody who must sign in first."""
-        if not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
+        must_be_ours(self.secret)
         return self.sign_in.teacher()
 
     def own(self, plan: Plan, teacher: Teacher) -> Plan:

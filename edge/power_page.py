@@ -8,13 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, page_with_form, see_other, token_for
+from edge.forms import form_page, must_be_ours, see_other
 from edge.sign_in import SignIn
 from edge.web import Classroom
-from kiosk_ui import pages
 from sync.box.journal import Journal
 from sync.box.power import note_shutdown, shutdown_command, switch_off
 from sync.clock import Clock
@@ -57,16 +56,12 @@ class _Power:
         self._command()
         if self.sign_in.teacher() is None:
             return self.sign_in.ask("/off")
-        cookie = cookie_of(request)
-        body = pages.render("off.html", g.language, **{
-            **self.classroom.common("status"), "token": token_for(self.secret, cookie),
-            "going": "going" in request.args})
-        return page_with_form(body, cookie)
+        return form_page("off.html", self.secret, {
+            **self.classroom.common("status"), "going": "going" in request.args})
 
     def switch(self) -> AnyResponse:
         """Switch the box off, in a moment."""
-        if not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
+        must_be_ours(self.secret)
         command, teacher = self._command(), self.sign_in.teacher()
         if teacher is None:
             return self.sign_in.ask("/off")

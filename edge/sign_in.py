@@ -18,10 +18,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
+from edge.forms import (
+    cookie_of,
+    form_page,
+    must_be_ours,
+    page_with_form,
+    see_other,
+)
 from edge.web import Classroom, local_address
 from kiosk_ui import pages
 from sync.box.journal import Journal
@@ -91,7 +97,7 @@ class SignIn:
 
     def sign_in(self) -> AnyResponse:
         """Sign in, and go on where one was, with what was typed there."""
-        self._our_form()
+        must_be_ours(self.secret)
         login, then = request.form.get("login", "")[:100], local_address(request.form.get("then", "/teacher"))
         kept, own = _read_kept(request.form.get("kept", "")), "own" in request.form
         try:
@@ -107,7 +113,7 @@ class SignIn:
 
     def sign_out(self) -> AnyResponse:
         """Sign out of this browser."""
-        self._our_form()
+        must_be_ours(self.secret)
         self.teachers().end(self._token())
         answer = see_other("/teacher")
         answer.delete_cookie(COOKIE)
@@ -115,7 +121,7 @@ class SignIn:
 
     def change_password(self) -> AnyResponse:
         """Another password; all other devices are signed out."""
-        self._our_form()
+        must_be_ours(self.secret)
         teacher = self.teacher()
         if teacher is None:
             return self.ask("/teacher")
@@ -136,23 +142,19 @@ class SignIn:
 
     def page(self, then: str, kept: dict[str, str], error: TeachpointError | None = None, *, login: str = "",
              own: bool = False) -> Response:
-        """The sign-in page, with a token for this browser; nobody keeps it."""
-        cookie = cookie_of(request)
-        body = pages.render("sign_in.html", g.language, **{
-            **self.classroom.common("teacher"), "token": token_for(self.secret, cookie), "then": then,
+        """The sign-in page."""
+        answer = form_page("sign_in.html", self.secret, {
+            **self.classroom.common("teacher"), "then": then,
             "kept": json.dumps(kept, ensure_ascii=False) if kept else "", "login": login, "own": own,
-            "any": self.teachers().any(), "error": in_words(error, g.language)})
-        return self._with_status(page_with_form(body, cookie, error), error)
+            "any": self.teachers().any()}, error)
+        return self._with_status(answer, error)
 
     def own_page(self, teacher: Teacher, error: TeachpointError | None = None, *,
                  changed: bool = False) -> Response:
         """What a signed-in teacher has here."""
-        cookie = cookie_of(request)
-        body = pages.render("teacher.html", g.language, **{
-            **self.classroom.common("teacher"), "token": token_for(self.secret, cookie), "teacher": {
-                "name": teacher.name, "login": teacher.login}, "changed": changed,
-            "error": in_words(error, g.language), **self.own(teacher)})
-        return page_with_form(body, cookie, error)
+        return form_page("teacher.html", self.secret, {
+            **self.classroom.common("teacher"), "teacher": {"name": teacher.name, "login": teacher.login},
+            "changed": changed, **self.own(teacher)}, error)
 
     def _go_on(self, then: str, kept: dict[str, str]) -> Response:
         """What was typed before signing in again, to be sent with one touch."""
@@ -176,10 +178,6 @@ class SignIn:
                 raise Refused("sign-in-wrong")
             teachers.succeeded(teacher, caller)
             return teacher
-
-    def _our_form(self) -> None:
-        if not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
 
     def _caller(self) -> Caller:
         return Caller(request.remote_addr or "", device_of(cookie_of(request)))

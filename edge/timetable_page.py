@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
-from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
-from edge.origin import same_origin
+from edge.forms import (
+    form_page,
+    must_be_ours,
+    see_other,
+)
 from edge.web import Classroom
-from kiosk_ui import pages
 from sync.box.journal import Journal
 from sync.box.timetable import set_own_timetable, timetable_of
 from sync.errors import Misused, TeachpointError
@@ -61,8 +63,7 @@ class _Sheet:
 
     def set(self) -> AnyResponse:
         """Take over the sheet of one grade, or go back to the hub's timetable."""
-        if not same_origin(request) or not genuine(request, self.secret, request.form.get("token", "")):
-            abort(403)
+        must_be_ours(self.secret)
         journal, grade = self.journal(), one_line(request.form.get("grade", ""), MOST_NAME)
         try:
             if "clear" in request.form:
@@ -94,20 +95,17 @@ class _Sheet:
 
     def page(self, grade: str, sheet: list[dict[str, Any]], error: TeachpointError | None = None, *,
              saved: bool = False) -> Response:
-        """The page, with a token for this browser; nobody keeps it."""
-        cookie = cookie_of(request)
+        """The page, with what is wrong with what was sent."""
         timetable, source = timetable_of(self.journal().database)
         subjects = {row.name for row in self.classroom.state.catalogue().subjects() if row.name}
         subjects |= {period.subject for period in timetable.periods}
-        values: dict[str, Any] = {
+        return form_page("timetable.html", self.secret, {
+            **self.classroom.common("timetable"),
             "grade": grade, "sheet": sheet, "source": source, "saved": saved, "days": list(DAYS),
             "grades": [{"name": name, "here": same_kind(grade_key(name)) == same_kind(grade_key(grade)),
                         "address": shown.address("/timetable", grade=name)}
                        for name in [*self.grades(timetable), ""]],
-            "subjects": sorted(subjects, key=subject_key), "token": token_for(self.secret, cookie),
-            "error": in_words(error, g.language)}
-        body = pages.render("timetable.html", g.language, **{**self.classroom.common("timetable"), **values})
-        return page_with_form(body, cookie, error)
+            "subjects": sorted(subjects, key=subject_key)}, error)
 
 
 def _of(period: Period, grade: str) -> bool:

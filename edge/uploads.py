@@ -16,12 +16,16 @@ from flask import Blueprint, Flask, Request, Response, abort, g, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import cookie_of, genuine, in_words, page_with_form, see_other, token_for
+from edge.forms import (
+    form_page,
+    genuine,
+    must_be_ours,
+    see_other,
+)
 from edge.origin import same_origin
 from edge.sign_in import SignIn
 from edge.state import EdgeState
 from edge.web import Classroom
-from kiosk_ui import pages
 from kiosk_ui.i18n import mark, translations
 from sync.box.outbox import Outbox
 from sync.box.receiving import Receiving
@@ -132,8 +136,9 @@ class _Upload:
 
     def give_up(self) -> AnyResponse:
         """Drop a file that has not come whole."""
+        must_be_ours(self.secret)
         teacher = self.sign_in.teacher()
-        if not genuine(request, self.secret, request.form.get("token", "")) or teacher is None:
+        if teacher is None:
             abort(403)
         with suppress(Refused):  # it has gone, or is whole: the page shows it
             Receiving(self.outbox()).give_up(request.form.get("id", ""), teacher.id)
@@ -176,21 +181,18 @@ class _Upload:
 
     def page(self, *, fields: dict[str, str] | None = None, taken: str | None = None,
              error: TeachpointError | None = None) -> Response:
-        """The page, with a token for this browser; nobody keeps it."""
-        cookie, language = cookie_of(request), g.language
+        """The page: the form, and what was sent before."""
         if fields is None and (teacher := self.sign_in.teacher()):
             fields = {"creator": teacher.name}
-        words = translations(language).gettext
+        words = translations(g.language).gettext
         catalogue = self.state.catalogue()
-        body = pages.render("upload.html", language, **{
-            **self.classroom.common("upload"), "action": "/upload", "token": token_for(self.secret, cookie),
+        return form_page("upload.html", self.secret, {
+            **self.classroom.common("upload"), "action": "/upload",
             "fields": {name: (fields or {}).get(name, "") for name in FIELDS}, "taken": taken,
-            "error": in_words(error, language),
             "subjects": [row.name for row in catalogue.subjects() if row.name],
             "grades": catalogue.grades(), "most_bytes": MOST_BODY_BYTES,
             "licences": [(value, words(label)) for value, label in LICENCES],
-            "most_resumable_bytes": MOST_UPLOAD_BYTES, **self.sent()})
-        return page_with_form(body, cookie, error)
+            "most_resumable_bytes": MOST_UPLOAD_BYTES, **self.sent()}, error)
 
     def sent(self) -> dict[str, Any]:
         """The newest uploads, for the list beside the form: the teacher's own; all where nobody signs in."""
