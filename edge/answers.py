@@ -124,11 +124,17 @@ def answer_errors(routes: Blueprint) -> None:
 
     @routes.errorhandler(TeachpointError)
     def known(error: TeachpointError) -> Response:
-        response = fresh(error_facts(error))
-        response.status_code = status_of(error)
+        response = error_answer(error)
         if response.status_code >= 500:
             log("edge.api").error("request-failed", code=error.code, address=request.path, reason=str(error))
         return response
+
+
+def error_answer(error: TeachpointError) -> Response:
+    """An error as the answer to a program, with its status."""
+    response = fresh(error_facts(error))
+    response.status_code = status_of(error)
+    return response
 
 
 def error_facts(error: TeachpointError) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from edge.catalogue import ResourceRow
@@ -89,7 +90,8 @@ class Dlna:
             self._prepare()
         generation = self._state.catalogue().generation()
         if generation != self._generation:
-            lay_out(self._folder / "lessons", self._state.data.absolute() / "library", self._files())
+            lay_out(self._folder / "lessons", self._state.data.absolute() / "library",
+                    islice(self._files(), MOST_FILES))
             self._generation = generation
         if self._service is not None and self._service.alive():
             if self._deaths and SYSTEM.monotonic() - self._begun > AGAIN_S[-1]:
@@ -138,16 +140,12 @@ class Dlna:
     def _files(self) -> Iterator[tuple[PurePosixPath, str]]:
         """Where each file shall be found, and its SHA-256."""
         catalogue = self._state.catalogue()
-        shown = 0
         for kind in TYPES:
-            for offset in range(0, MOST_FILES, _ROWS_AT_ONCE):
-                rows = catalogue.resources(type=kind, complete=True, limit=_ROWS_AT_ONCE, offset=offset).items
-                for row in rows:
-                    if row.sha256 and shown < MOST_FILES:
-                        shown += 1
-                        yield place_of(row), row.sha256
-                if len(rows) < _ROWS_AT_ONCE:
-                    break
+            offset = 0
+            while rows := catalogue.resources(type=kind, complete=True, limit=_ROWS_AT_ONCE,
+                                              offset=offset).items:
+                yield from ((place_of(row), row.sha256) for row in rows if row.sha256)
+                offset += len(rows)
 
 
 def configuration(name: str, site: str, folder: Path, port: int, user: tuple[str, str] | None) -> str:

@@ -18,10 +18,10 @@ from edge.catalogue import ResourceRow
 from sync.clock import Clock
 from sync.database import transaction
 from sync.errors import Refused
-from sync.text import one_line
+from sync.text import CLEAR_LETTERS, one_line
 
-#: Letters of a plan's address, without what looks alike, and how many of them: typed on a pupil's tablet.
-LETTERS, ID_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 6
+#: Letters of a plan's address: typed on a pupil's tablet.
+ID_LENGTH = 6
 #: Plans of one teacher, entries of a plan.
 MOST_PLANS, MOST_ENTRIES = 200, 60
 #: Characters of a name and of a note, which may have several lines.
@@ -150,7 +150,7 @@ class Plans:
 
     def _fresh(self) -> str:
         while True:
-            id_ = "".join(secrets.choice(LETTERS) for _ in range(ID_LENGTH))
+            id_ = "".join(secrets.choice(CLEAR_LETTERS) for _ in range(ID_LENGTH))
             if self.find(id_) is None:
                 return id_
 

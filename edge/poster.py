@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 
 from edge.help_page import square
 from edge.web import Classroom
+from sync.text import one_line
 
 #: Most characters of a Wi-Fi's name and password (IEEE 802.11: 32 bytes; WPA: 63).
 MOST_NAME, MOST_PASSWORD = 32, 63
@@ -49,5 +50,4 @@ def _quoted(text: str) -> str:
 
 
 def _typed(name: str, most: int) -> str:
-    text = "".join(one for one in request.args.get(name, "") if one.isprintable())
-    return text.strip()[:most]
+    return one_line(request.args.get(name, ""), most)

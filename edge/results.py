@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 
 from edge import players
-from edge.answers import answer_errors, error_facts, fresh, status_of
+from edge.answers import answer_errors, error_answer, fresh
 from edge.catalogue import ResourceRow
 from edge.origin import same_origin
 from edge.state import EdgeState
@@ -133,7 +133,6 @@ def _keep(journal: Journal, told: Sequence[Told], rows: Mapping[tuple[str, str],
 def _busy(wait_s: float) -> Response:
     error = Refused("results-busy", wait_s=math.ceil(wait_s))
     log("edge.results").warning("results-busy", address=request.remote_addr, wait_s=math.ceil(wait_s))
-    response = fresh(error_facts(error))
-    response.status_code = status_of(error)
+    response = error_answer(error)
     response.headers["Retry-After"] = str(math.ceil(wait_s))
     return response

@@ -187,6 +187,7 @@ class BoxService:
             return box_status(self._box())
 
         main = create_app(state, ask_status=ask_status, journal=lambda: self._box.journal().append)
+        pages, secret = main.extensions["teachpoint-pages"], form_secret(box.pairing)
         try:
             metrics.make_token(state.layout.metrics_token)
         except (NoRoom, Broken) as error:  # a full disk must not keep lessons from opening
@@ -196,29 +197,22 @@ class BoxService:
         main.register_blueprint(metrics.blueprint(state, ask_status, VERSION))
         main.register_blueprint(file_bytes.blueprint(state, notes.lost))
         main.register_blueprint(subtitles.blueprint(state))
-        main.register_blueprint(poster.blueprint(main.extensions["teachpoint-pages"]))
+        main.register_blueprint(poster.blueprint(pages))
         main.register_blueprint(results.blueprint(state, self._box.journal))
-        signed_in = sign_in.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                                     self._box.journal,
-                                     lambda teacher: {
-                                         **uploads.sent_by(self._box.outbox(), teacher.id),
-                                         "plans": Plans(self._box().database, state.clock).of(teacher.id)})
-        uploads.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                         self._box.outbox, signed_in)
-        plan_pages.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                            lambda: self._box().database, signed_in)
-        power_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                            self._box.journal, signed_in, lambda error: notes.tell("shutdown-failed", error))
+        signed_in = sign_in.register(main, pages, secret, self._box.journal, lambda teacher: {
+            **uploads.sent_by(self._box.outbox(), teacher.id),
+            "plans": Plans(self._box().database, state.clock).of(teacher.id)})
+        uploads.register(main, state, pages, secret, self._box.outbox, signed_in)
+        plan_pages.register(main, pages, secret, lambda: self._box().database, signed_in)
+        power_page.register(main, pages, secret, self._box.journal, signed_in,
+                            lambda error: notes.tell("shutdown-failed", error))
         self._finishing = tus.Finishing(self._box.outbox, state.wake,
                                         lambda error: notes.tell("upload-unfinished", error))
         tus.register(main, signed_in, self._box.outbox, self._finishing.wake)
-        clock_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                            self._box.journal)
-        timetable_page.register(main, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                                self._box.journal)
+        clock_page.register(main, pages, secret, self._box.journal)
+        timetable_page.register(main, pages, secret, self._box.journal)
         displays = Displays(lambda: self._box().database, self._waiting, state.clock)
-        display_pages.register(main, state, main.extensions["teachpoint-pages"], form_secret(box.pairing),
-                               displays, self._waiting)
+        display_pages.register(main, state, pages, secret, displays, self._waiting)
         return main, create_content_app(state, notes.lost)
 
     def _open_front(self, stack: contextlib.ExitStack, state: EdgeState, apps: tuple[Flask, Flask],

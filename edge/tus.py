@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Flask, Response, abort, request
 
-from edge.answers import error_facts, fresh, status_of
+from edge.answers import error_answer
 from edge.origin import same_origin
 from edge.sign_in import SignIn
 from edge.uploads import LICENCES
@@ -202,7 +202,7 @@ def _told(one: Unfinished, status: int) -> Response:
 
 
 def _in_words(error: TeachpointError) -> Response:
-    answer = fresh(error_facts(error))
-    answer.status_code = _STATUS.get(error.code, status_of(error))
+    answer = error_answer(error)
+    answer.status_code = _STATUS.get(error.code, answer.status_code)
     log("edge.uploads").warning("upload-refused", code=error.code, reason=str(error))
     return answer

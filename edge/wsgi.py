@@ -25,6 +25,7 @@ from waitress.utilities import Error
 
 from sync.durable import disk_errors
 from sync.errors import NoRoom
+from sync.text import size_in_words
 
 #: Threads that answer requests of the main origin. A page takes a millisecond or two and no thread ever
 #: waits for a player, so more threads would only take turns; some are left when a disk hangs.
@@ -128,14 +129,14 @@ def _channel_class(spool: Path, most_body_bytes: int) -> type[HTTPChannel]:
                 with disk_errors(spool):
                     count: int = super().received(data)
             except NoRoom:  # somebody else took the room while it came
-                self.error = NoRoomForBody(_NO_ROOM.format(size=_in_words(self.content_length)))
+                self.error = NoRoomForBody(_NO_ROOM.format(size=size_in_words(self.content_length)))
                 self.completed = True
                 return len(data)
             if isinstance(self.error, Error) and self.error.code == 413:
-                self.error = TooLarge(_TOO_LARGE.format(most=_in_words(most_body_bytes)))
+                self.error = TooLarge(_TOO_LARGE.format(most=size_in_words(most_body_bytes)))
             elif self.headers_finished and not was_finished and self.content_length > SMALL_BODY_BYTES and (
                     self.content_length * COPIES + RESERVE_BYTES > shutil.disk_usage(spool).free):
-                self.error = NoRoomForBody(_NO_ROOM.format(size=_in_words(self.content_length)))
+                self.error = NoRoomForBody(_NO_ROOM.format(size=size_in_words(self.content_length)))
                 self.completed = True
             return count
 
@@ -179,7 +180,3 @@ _TOO_LARGE = ("This file is larger than the {most} that the box takes. Nothing w
               "此文件超过盒子允许的 {most}，没有保存任何内容。")
 _NO_ROOM = ("The box has no room for {size}. Nothing was kept; lessons can still be opened. "
             "盒子没有 {size} 的空间，没有保存任何内容；课程仍可打开。")
-
-
-def _in_words(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

@@ -9,10 +9,19 @@ import re
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
+#: Letters and digits that nobody takes for one another (without 0 o, 1 l i): to be read out and typed.
+CLEAR_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
 def one_line(text: str, most: int) -> str:
     """`text` without steering characters, trimmed, at most `most` characters, always valid UTF-8."""
     plain = text.encode("utf-8", "replace").decode()
     return _STEERING.sub(" ", plain)[:most].strip()
+
+
+def size_in_words(size_bytes: int) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
 
 
 def file_name(text: str) -> str:

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from sync.errors import Refused
+from sync.text import CLEAR_LETTERS
 
 #: argon2id for a box of 1 GB with a small ARM processor: 32 MiB and two passes take 54 ms of a desktop's
 #: core, about 0.3 s there; one is worked out at a time (`edge.sign_in`): 32 MiB is also the most.
@@ -18,16 +19,14 @@ _HASHER = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=L
 
 #: Characters of a password, at least and at most; so many of them must differ.
 LEAST_CHARACTERS, MOST_CHARACTERS, LEAST_DIFFERENT = 8, 200, 4
-#: Pieces of a made-up password: without what looks alike (0 o, 1 l i). Three of four: 59 bits.
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 #: What is tried first by whoever guesses.
 _COMMON = re.compile(r"(0?12345678\d*|87654321|password\d*|qwerty\w*|teach(er|point)\w*|admin\w*|laoshi\d*|"
                      r"abcd1234|1qaz2wsx|a1234567\d*)", re.IGNORECASE)
 
 
 def made_up() -> str:
-    """A password that can be read out and typed on a phone."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
+    """A password that can be read out and typed on a phone; three times four letters have 59 bits."""
+    return "-".join("".join(secrets.choice(CLEAR_LETTERS) for _ in range(4)) for _ in range(3))
 
 
 def hashed(password: str, login: str) -> str:

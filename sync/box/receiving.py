@@ -29,7 +29,7 @@ from sync.database import transaction
 from sync.durable import disk_errors, make_folder, sync_directory
 from sync.errors import Broken, NoRoom, Refused
 from sync.segment import MOST_UPLOAD_BYTES
-from sync.text import file_name, one_line
+from sync.text import file_name, one_line, size_in_words
 
 #: The texts of an upload, as the record has them.
 TEXTS = ("title", "about", "educationalLevel", "license", "creator")
@@ -69,7 +69,7 @@ class Receiving:
         Raises Refused `upload-over`, `uploads-many`; NoRoom
         `upload-no-room`, `disk-full`; Broken as `transaction`. Nothing is there then."""
         if not 0 <= size <= MOST_UPLOAD_BYTES:
-            raise Refused("upload-over", size=in_words(size), most=in_words(MOST_UPLOAD_BYTES))
+            raise Refused("upload-over", size=size_in_words(size), most=size_in_words(MOST_UPLOAD_BYTES))
         make_folder(self.folder, 0o700)
         self._forget_old()
         one = Unfinished(secrets.token_hex(16), teacher, size, 0, file_name(name),
@@ -82,7 +82,7 @@ class Receiving:
                 self._drop(begun[-1].id)  # nobody could give one up; a class goes on sending
             free = self._free_bytes()
             if size > free:
-                raise NoRoom("upload-no-room", size=in_words(size), free=in_words(max(free, 0)))
+                raise NoRoom("upload-no-room", size=size_in_words(size), free=size_in_words(max(free, 0)))
             self.database.execute("INSERT INTO receiving VALUES (?, ?, ?, 0, ?, ?, ?)", [
                 one.id, teacher, size, one.name, canonical(one.texts).decode(), one.changed])
         return one
@@ -208,11 +208,6 @@ class Receiving:
         with transaction(self.database):
             self.database.execute("DELETE FROM receiving WHERE id = ?", [id_])
         Path(self.folder / id_).unlink(missing_ok=True)
-
-
-def in_words(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _unfinished(row: Any) -> Unfinished:

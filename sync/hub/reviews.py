@@ -6,7 +6,7 @@ One row of `review` for each object, whoever sent it; each site that did is told
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from sqlite_utils import Database
@@ -44,9 +44,7 @@ def review(hub: Hub, sha256: str, verdict: str, note: str) -> list[str]:
 
 def note_published(database: Database, objects: Collection[str], at: float) -> None:
     """Inside the transaction of a publish: files of teachers among its objects are spread now."""
-    names = iter(objects)
-    while some := list(islice(names, _AT_ONCE)):
-        marks = ",".join("?" * len(some))
+    for some, marks in _portions(objects):
         database.execute(
             "INSERT INTO review SELECT DISTINCT sha256, ?, '', ? FROM upload "  # noqa: S608 - question marks
             f"WHERE sha256 IN ({marks}) ON CONFLICT (sha256) DO UPDATE SET verdict = excluded.verdict, "
@@ -65,10 +63,15 @@ def tell_senders(hub: Hub, objects: Collection[str]) -> None:
 def senders(hub: Hub, objects: Collection[str]) -> list[str]:
     """The sites, not revoked, that sent any of these."""
     found: set[str] = set()
-    names = iter(objects)
-    while some := list(islice(names, _AT_ONCE)):
-        marks = ",".join("?" * len(some))
+    for some, marks in _portions(objects):
         found |= {site for (site,) in hub.database.execute(
             "SELECT DISTINCT site FROM upload JOIN site USING (site) "  # noqa: S608 - question marks
             f"WHERE revoked IS NULL AND sha256 IN ({marks})", some)}
     return sorted(found)
+
+
+def _portions(objects: Collection[str]) -> Iterator[tuple[list[str], str]]:
+    """Some names at a time, and as many question marks."""
+    names = iter(objects)
+    while some := list(islice(names, _AT_ONCE)):
+        yield some, ",".join("?" * len(some))

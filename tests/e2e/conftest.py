@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.browser import open_browser, resize
+from tests.e2e.networks import Room
 from tests.e2e.stage import Stage
 
 TOP = Path(__file__).parent.parent.parent
@@ -35,6 +36,16 @@ def paired(stage: Stage) -> Stage:
     """A stage with a hub, one site, and its box."""
     stage.set_up()
     return stage
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    """A classroom's network."""
+    made = Room()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -64,15 +64,6 @@ time.sleep(120)
 """
 
 
-@pytest.fixture
-def room() -> Iterator[Room]:
-    made = Room()
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
 @pytest.fixture(scope="module")
 def pairings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairing files of two sites with one name, as `<site>.toml`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 
@@ -61,15 +60,6 @@ point.set_active(True)
 GLib.timeout_add_seconds(10, loop.quit)
 loop.run()
 '''
-
-
-@pytest.fixture
-def room() -> Iterator[Room]:
-    made = Room()
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 def listed(tv: Machine) -> dict[str, str]:
