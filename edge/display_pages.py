@@ -34,7 +34,7 @@ from edge.help_page import square
 from edge.origin import checked_host
 from edge.reader import chapter_address
 from edge.state import EdgeState
-from edge.viewing import viewed
+from edge.viewing import is_paper, viewed
 from edge.waiting import PLACE, Waiting
 from edge.web import Classroom
 
@@ -312,8 +312,7 @@ def kind_of(row: ResourceRow | None) -> str:
         return ""
     if row.type in ("video", "audio"):
         return "film"
-    pdf = row.media_type.lower().startswith("application/pdf")
-    return "pages" if pdf or row.type in ("book", "text") else "still"
+    return "pages" if is_paper(row) or row.type in ("book", "text") else "still"
 
 
 def no_store(response: Answer) -> Answer:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.display_pages import kind_of
 from tests.edge.classroom import Room, add_package, file_of, make_room, resource_id
 from tests.edge.page_html import Page, broken_rules
 
@@ -59,3 +60,9 @@ def test_a_hit_opens_at_its_page(room: Room) -> None:
 
 def test_a_screen_of_the_room_shows_it(room: Room) -> None:
     assert "/pdf/q/" in room.page(f"/screen/view/q/{resource_id('q', '教案')}")
+
+
+def test_a_remote_turns_its_pages(room: Room) -> None:
+    catalogue = room.state.catalogue()
+    kinds = {name: kind_of(catalogue.resource("q", resource_id("q", name))) for name in ("教案", "旧教案")}
+    assert kinds == {"教案": "pages", "旧教案": "still"}
