@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -17,13 +15,24 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e import axe, pictures
 from tests.e2e.browser import MISSING, open_browser, resize
 from tests.e2e.class_lessons import FILM_S, make_lessons
+from tests.e2e.pages import (
+    SMALL,
+    WIDE,
+    answers,
+    complaints,
+    find,
+    follow,
+    found,
+    go,
+    inside,
+    page_of,
+    resources,
+    violations,
+)
 from tests.e2e.stage import Stage, ask, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]
-
-#: Smallest side of what a finger must hit, in CSS pixels (WCAG 2.5.5).
-TOUCH = 44
 
 
 @pytest.fixture(scope="module")
@@ -42,62 +51,6 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
     finally:
         stage.stop()
-
-
-def resources(stage: Stage) -> dict[str, Any]:
-    return {one["name"]: one for one in ask(stage.url + "api/v1/resources?limit=100")["items"]}
-
-
-def page_of(stage: Stage, name: str) -> str:
-    """The address of a resource's page."""
-    one = resources(stage)[name]
-    return f"{stage.url}r/{one['package']}/{one['id']}"
-
-
-def go(driver: Any, address: str) -> None:
-    driver.switch_to.default_content()
-    driver.get(address)
-
-
-def follow(driver: Any, link: Any) -> None:
-    """Click, and wait until the page is another one; a click returns before a busy machine begins to load."""
-    before = driver.find_element(By.CSS_SELECTOR, "html")
-    link.click()
-    wait_for("the next page", lambda: gone(before))
-
-
-def gone(element: Any) -> bool:
-    """Does this element's page stand there no more?"""
-    try:
-        return not element.tag_name
-    except (StaleElementReferenceException, NoSuchElementException):
-        return True
-
-
-def find(driver: Any, selector: str) -> Any:
-    return driver.find_element(By.CSS_SELECTOR, selector)
-
-
-def found(driver: Any, selector: str) -> list[Any]:
-    return list(driver.find_elements(By.CSS_SELECTOR, selector))
-
-
-def answers(driver: Any) -> list[tuple[str, int]]:
-    """(address, status) of what the browser was answered since it was last asked."""
-    told = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
-    return [(one["params"]["response"]["url"], one["params"]["response"]["status"])
-            for one in told if one["method"] == "Network.responseReceived"]
-
-
-def complaints(driver: Any) -> list[str]:
-    """What the browser's console holds against the pages: errors, what a policy refused."""
-    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def inside(driver: Any) -> Any:
-    """Go into the page's frame."""
-    driver.switch_to.frame(find(driver, "main iframe"))
-    return driver
 
 
 # -- a teacher's way -----------------------------------------------------------------------------------
@@ -335,21 +288,6 @@ def test_what_has_the_focus_is_plain_to_see(box: Stage, browser: Any) -> None:
 PAGES = ["", "browse", "browse?grade=三年级", "search?q=树", "search?q=没有", "upload", "help", "status",
          "nothing"]
 
-SMALL = """
-const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select')];
-return all.filter(e => {
-  const b = e.getBoundingClientRect();
-  return !e.classList.contains('skip') && b.width > 1 && (b.width < SIDE - .5 || b.height < SIDE - .5);
-}).map(e => e.outerHTML.slice(0, 120) + JSON.stringify(e.getBoundingClientRect()))
-""".replace("SIDE", str(TOUCH))
-
-WIDE = """
-const w = document.documentElement.clientWidth, all = [...document.querySelectorAll('main *, header *')];
-return [document.scrollingElement.scrollWidth > w, ...all.filter(e => {
-  const b = e.getBoundingClientRect(), s = getComputedStyle(e);
-  return b.width > 1 && b.right > w + 1 && !e.closest('.filters') && s.position !== 'absolute';
-}).map(e => e.outerHTML.slice(0, 90))]"""
-
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 @pytest.mark.parametrize("width", [320, 390])
@@ -364,15 +302,6 @@ def test_on_a_phone_everything_fits_and_can_be_touched(box: Stage, browser: Any,
         go(browser, address)
         assert browser.execute_script(SMALL) == [], address
         assert browser.execute_script(WIDE) == [False], address
-
-
-def violations(driver: Any, script: str) -> list[tuple[str, list[str]]]:
-    """What axe-core holds against the page: WCAG 2.1 A and AA, as far as a program can tell."""
-    driver.execute_script(script)
-    result = driver.execute_async_script(
-        "const done = arguments[0]; axe.run(document, {iframes: false, runOnly: ['wcag2a', 'wcag2aa', "
-        "'wcag21a', 'wcag21aa', 'best-practice']}).then(done)")
-    return [(rule["id"], [node["html"][:140] for node in rule["nodes"]]) for rule in result["violations"]]
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])

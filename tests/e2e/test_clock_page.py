@@ -10,8 +10,8 @@ from selenium.webdriver.common.by import By
 
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser
+from tests.e2e.pages import find, follow, violations
 from tests.e2e.stage import Stage, wait_for
-from tests.e2e.test_browser import find, follow, violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]

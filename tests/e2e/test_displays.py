@@ -13,8 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
 from tests.e2e.class_lessons import make_lessons
+from tests.e2e.pages import SMALL, WIDE, complaints, find, follow, found, go, page_of, violations
 from tests.e2e.stage import Stage, wait_for
-from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, page_of, violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]

@@ -14,8 +14,8 @@ from selenium.webdriver.common.keys import Keys
 from bench.catalogue import GRADES, SUBJECTS, fill
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, resize
+from tests.e2e.pages import find, follow, found, go, violations
 from tests.e2e.stage import Stage, ask, wait_for
-from tests.e2e.test_browser import find, follow, found, go, violations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
               pytest.mark.skipif(MISSING, reason="no chromium and chromedriver here")]

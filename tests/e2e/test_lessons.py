@@ -13,8 +13,7 @@ from kiosk_ui.pages import has_static
 from sync import programs
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
-from tests.e2e.stage import Stage, ask, get, wait_for
-from tests.e2e.test_browser import (
+from tests.e2e.pages import (
     SMALL,
     WIDE,
     complaints,
@@ -26,6 +25,7 @@ from tests.e2e.test_browser import (
     page_of,
     violations,
 )
+from tests.e2e.stage import Stage, ask, get, wait_for
 from tests.e2e.test_viewers import shows
 from tests.lesson_packages import h5p, packed, scorm_12, scorm_12_in_frames, scorm_2004
 from tests.office_files import docx

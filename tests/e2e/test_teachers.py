@@ -17,8 +17,8 @@ from selenium.webdriver.common.keys import Keys
 from edge.sign_in import MOST_WAITING
 from tests.e2e import axe, pictures
 from tests.e2e.browser import MISSING, resize
+from tests.e2e.pages import SMALL, WIDE, complaints, find, follow, found, go, gone, violations
 from tests.e2e.stage import Stage, ask, wait_for
-from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, gone, violations
 from tests.edge.classroom import make_room
 from tests.edge.test_tus import PASSWORD, add_teacher
 

@@ -16,8 +16,8 @@ from kiosk_ui.pages import has_static
 from tests.e2e import axe
 from tests.e2e.browser import MISSING, open_browser, resize
 from tests.e2e.class_lessons import FILM_S, ffmpeg, make_film
+from tests.e2e.pages import SMALL, WIDE, complaints, find, follow, found, go, page_of, violations
 from tests.e2e.stage import Stage, ask, wait_for
-from tests.e2e.test_browser import SMALL, WIDE, complaints, find, follow, found, go, page_of, violations
 from tests.e2e.viewer_files import LANDSCAPE, heavy_pdf, locked_pdf, pdf
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser,
