@@ -192,7 +192,8 @@ def _walk(site: str, root: Root, data: bytes, feed: Mapping[str, bytes]) -> tupl
         raise Refused("feed-rollback", file=f"{max(there)}.root.json", version=max(there),
                       known=root.version)
     name = f"{root.version}.root.json"
-    if not _same_signed(feed.get(name, data), data):
+    if not _same_signed(beside := feed.get(name, data), data):
+        _load(Root, name, beside, site, None)  # a damaged root is nobody's
         raise Refused("feed-wrong-root", file=name)
     return root, data
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sync import plan as planning
-from sync.box import contact, downloads, seeds, trusted
+from sync.box import contact, downloads, seeds, ssh_link, trusted
 from sync.box.eviction import Eviction
 from sync.box.journal import Journal
 from sync.box.line import Line, take_policy
@@ -202,6 +202,8 @@ class _Session:
         links = (layout.run / name for name in ("link", "https", "up"))  # a key lies there for a moment
         for folder in (layout.staging, layout.feed, layout.trusted, *links):
             sweep_temporary(folder)
+        for folder in (layout.run, layout.run / "up"):
+            ssh_link.sweep(folder)
         sweep_temporary(layout.run, deep=False)  # what lies deeper in it is the classroom server's
         self._box.store.sweep()
         self._outbox.sweep()

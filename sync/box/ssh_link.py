@@ -173,9 +173,7 @@ class SshLink:
         for name in ("key", "known_hosts", "config"):
             (self._given / name).unlink(missing_ok=True)
         if self._short is not None:
-            with contextlib.suppress(OSError):
-                (self._short / "link").unlink()
-                self._short.rmdir()
+            _remove_short(self._short)
             self._short = None
 
     def _try(self, address: str) -> TeachpointError | None:
@@ -231,10 +229,7 @@ class SshLink:
     def _short_folder(self) -> Path:
         """A private folder with a short path that holds the control socket and a link to the files. Its
         name is the same each time, so that a killed process leaves one such folder, not many."""
-        tag = hashlib.sha256(os.fsencode(self._given.absolute())).hexdigest()[:16]
-        short = Path(tempfile.gettempdir()) / f"teachpoint-{os.geteuid()}-{tag}"
-        if not _fits(short):
-            short = Path("/tmp") / short.name  # noqa: S108 - checked below to be ours and private
+        short = _short_of(self._given)
         with contextlib.suppress(FileExistsError):
             short.mkdir(mode=0o700)
         found = short.lstat()
@@ -245,6 +240,27 @@ class SshLink:
         link.symlink_to(self._given.absolute())
         self._short = short
         return short
+
+
+def sweep(run_folder: Path) -> None:
+    """Remove what the link of a killed process left outside of its run folder. To be called while no other
+    process may open a link with it; the next link may go another way and would let it lie for ever."""
+    _remove_short(_short_of(run_folder / "link"))
+
+
+def _short_of(folder: Path) -> Path:
+    """The short name for a link's folder whose path is too long: in the temporary folder, or in /tmp where
+    that one's path is too long itself."""
+    tag = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"teachpoint-{os.geteuid()}-{tag}"
+    return short if _fits(short) else Path("/tmp") / short.name  # noqa: S108 - used if ours and private
+
+
+def _remove_short(short: Path) -> None:
+    with contextlib.suppress(OSError):  # it is not there, or is somebody else's
+        for name in ("link", "master"):
+            (short / name).unlink(missing_ok=True)
+        short.rmdir()
 
 
 def environment() -> dict[str, str]:

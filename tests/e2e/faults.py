@@ -324,7 +324,7 @@ class Rot:
         if at >= len(data):
             return False
         data[at] ^= 1 << self._world.chance.randrange(8)
-        if where == "hub library":
+        if where in ("hub library", "hub feed"):  # there until they are made again
             self._world.trouble.begins(where)
         if where == "box library":
             with self._lock:

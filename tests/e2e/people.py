@@ -31,6 +31,10 @@ EXPLAINED = {
     "disk-full": ("box disk", "hub disk"),
     "hub-disk-full": ("hub disk",),
     "library-damaged": ("hub library",),
+    "feed-bad": ("hub feed",),
+    "feed-signature": ("hub feed",),
+    "feed-mixed": ("hub feed",),
+    "feed-incomplete": ("hub feed",),
     "program-failed": ("hub clock",),  # what just came is older than the clock lets it be
 }
 

@@ -220,6 +220,19 @@ def test_feed_of_another_hub_with_a_wrong_root(box: Box) -> None:
     box.refuses(other.publish(), "feed-wrong-root", "1.root.json")
 
 
+@pytest.mark.parametrize(("sought", "instead", "code"), [
+    (b'"version":1', b'"version":3', "feed-signature"),
+    (b'"signed":{', b'"signed":[', "feed-bad"),
+    (b'"signed":{', b'"signed" {', "feed-bad"),
+])
+def test_a_rotten_root_is_not_taken_for_another_hubs(feed: RepositorySimulator, box: Box, sought: bytes,
+                                                     instead: bytes, code: str) -> None:
+    files = dict(feed.publish())
+    assert sought in files["1.root.json"]
+    files["1.root.json"] = files["1.root.json"].replace(sought, instead)
+    box.refuses(files, code, "1.root.json")
+
+
 def test_root_signed_by_a_stranger(feed: RepositorySimulator, box: Box) -> None:
     feed.new_root(feed_key=9, signed_by=[8])
     feed.publish()
@@ -301,7 +314,7 @@ def test_the_root_key_does_not_sign_the_online_roles(feed: RepositorySimulator, 
 
 def test_cross_site_feed_of_the_same_hub(box: Box) -> None:
     other = RepositorySimulator(site="lijiang", feed_key=3)
-    box.refuses(other.publish(), "feed-wrong-root", "1.root.json")
+    box.refuses(other.publish(), "feed-wrong-site", "1.root.json")
     without_roots = {name: data for name, data in other.files.items() if "root" not in name}
     box.refuses(without_roots, "feed-wrong-site", "timestamp.json")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sync import durable
 from sync.alike import LEAST_BYTES
-from sync.box import session
+from sync.box import session, ssh_link
 from sync.box.journal import Journal
 from sync.box.problems import set_problem
 from sync.box.session import sync_once
@@ -45,6 +45,19 @@ def test_a_lesson_comes_and_is_told_of(joined: Joined) -> None:
     assert kinds == []
     joined.ingest()
     assert "package" in [kind for (kind,) in joined.hub.database.execute("SELECT kind FROM record")]
+
+
+def test_what_a_killed_link_left_in_the_temporary_folder_goes(joined: Joined, monkeypatch: pytest.MonkeyPatch,
+                                                              tmp_path: Path) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr(ssh_link, "_fits", lambda folder: temporary in folder.parents)
+    for folder in (joined.box.layout.run, joined.box.layout.run / "up"):
+        ssh_link.SshLink(joined.box.pairing, folder)._write_files()  # then it was killed
+    assert len([*temporary.iterdir()]) == 2
+    joined.sync()
+    assert [*temporary.iterdir()] == []
 
 
 def test_nothing_new_asks_for_the_feed_and_nothing_else(joined: Joined) -> None:
