@@ -34,7 +34,7 @@ class BoxFacts:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: Status = {}  # guarded by _lock
-        self._until = float("-inf")  # guarded by _lock
+        self._until = float("-inf")  # guarded by _lock for writing
 
     def status(self) -> Status:
         """As `box_status`; a fresh one at most every KEPT_S. Never raises."""
@@ -49,6 +49,11 @@ class BoxFacts:
                     self._kept = {"problems": [{"code": error.code, "facts": error.facts}]}
                 self._until = self._clock.monotonic() + KEPT_S
             return self._kept
+
+    def age(self) -> object:
+        """Is another one as soon as `status` would be, or was, asked anew. Never waits."""
+        until = self._until
+        return until if self._clock.monotonic() < until else object()
 
     def forget(self) -> None:
         """Something has changed that the next page must show."""

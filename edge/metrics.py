@@ -20,6 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from edge.answers import answer_errors
+from edge.ready import count_by
 from edge.state import EdgeState
 from sync.clock import Clock
 from sync.durable import write_file
@@ -151,7 +152,9 @@ def blueprint(state: EdgeState, ask_status: Callable[[], Status], version: str) 
 
     @routes.after_app_request
     def count(response: Response) -> Response:
-        requests.labels(request.endpoint or "none", str(response.status_code)).inc()
+        counter = requests.labels(request.endpoint or "none", str(response.status_code))
+        counter.inc()
+        count_by(request.environ, counter.inc)
         return response
 
     @routes.get("/metrics")

@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
-
 from edge import (
     api,
     clock_page,
@@ -45,10 +43,11 @@ from edge.listen import Address, bind, bind_unix
 from edge.nginx import CONTENT_SOCKET, MAIN_SOCKET, Front
 from edge.plans import Plans
 from edge.problem_notes import ProblemNotes
+from edge.ready import Ready
 from edge.state import ContentOrigin, EdgeState
 from edge.waiting import WAITING_SOCKET, Waiting
-from edge.web import create_app
-from edge.wsgi import CONTENT_THREADS, THREADS, WebServer, use_spool
+from edge.web import create_app, language_for
+from edge.wsgi import CONTENT_THREADS, THREADS, App, WebServer, use_spool
 from sync import nginx
 from sync.box.https import Https
 from sync.box.journal import Journal
@@ -182,7 +181,7 @@ class BoxService:
 
     # -- the apps and the server in front ------------------------------------------------------------
 
-    def _apps(self, state: EdgeState, box: Box, notes: ProblemNotes) -> tuple[Flask, Flask]:
+    def _apps(self, state: EdgeState, box: Box, notes: ProblemNotes) -> tuple[App, App]:
         def ask_status() -> dict[str, Any]:
             return box_status(self._box())
 
@@ -213,9 +212,9 @@ class BoxService:
         timetable_page.register(main, pages, secret, self._box.journal)
         displays = Displays(lambda: self._box().database, self._waiting, state.clock)
         display_pages.register(main, state, pages, secret, displays, self._waiting)
-        return main, create_content_app(state, notes.lost)
+        return Ready(main, language_for), create_content_app(state, notes.lost)
 
-    def _open_front(self, stack: contextlib.ExitStack, state: EdgeState, apps: tuple[Flask, Flask],
+    def _open_front(self, stack: contextlib.ExitStack, state: EdgeState, apps: tuple[App, App],
                     listeners: list[socket.socket], notes: ProblemNotes) -> None:
         def alone() -> None:
             state.nginx = False
@@ -247,7 +246,7 @@ class BoxService:
         if not front.start():
             alone()
 
-    def _answer(self, apps: tuple[Flask, Flask], listeners: list[socket.socket], *,
+    def _answer(self, apps: tuple[App, App], listeners: list[socket.socket], *,
                 behind_nginx: bool) -> None:
         with self._changing:
             if self._stopping:

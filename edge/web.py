@@ -7,7 +7,8 @@ templates of `kiosk_ui`. Opening a resource is noted in the journal, beside the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import zip_longest
 from typing import Any
 
@@ -21,6 +22,7 @@ from edge.help_page import addresses_of, square
 from edge.opened import Append, OpenedNotes
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
+from edge.ready import Age, may_keep
 from edge.state import EXTENSION, EdgeState, page_url
 from edge.today import Day
 from edge.viewing import is_paper, viewed
@@ -353,13 +355,35 @@ class Classroom:
         """The addresses of the pages."""
         routes = Blueprint("pages", __name__)
         for address, view in (
-                ("/", self.today), ("/browse", self.browse), ("/search", self.search),
-                ("/suggest", self.suggest),
-                ("/p/<package>", self.lesson), ("/r/<package>/<resource>", self.resource),
+                ("/", self.kept(self.today, self.day_age)), ("/browse", self.kept(self.browse, self.age)),
+                ("/search", self.kept(self.search, self.age)),
+                ("/suggest", self.kept(self.suggest, self.age)),
+                ("/p/<package>", self.kept(self.lesson, self.age)),
+                ("/r/<package>/<resource>", self.resource),
                 ("/status", self.status), ("/help", self.help), ("/language/<wish>", self.language),
                 ("/static/<path:name>", static_file), ("/favicon.ico", favicon)):
             routes.add_url_rule(address, view.__name__, view)
         return routes
+
+    # -- pages that may be given again (edge.ready) -----------------------------------------------
+
+    def kept(self, view: Callable[..., Response], age: Age) -> Callable[..., Response]:
+        """`view`, whose page depends on its address, the host, the language and what has this age."""
+        @wraps(view)
+        def asked(**names: str) -> Response:
+            then = age()
+            response = view(**names)
+            may_keep(request.environ, age, then)
+            return response
+        return asked
+
+    def age(self) -> object:
+        """The age of the catalogue and of the search index."""
+        return self.state.catalogue().generation(), self.state.search.generation()
+
+    def day_age(self) -> object:
+        """The age of what the first page shows: also how the box is doing, and what was opened."""
+        return self.age(), self.state.catalogue().last_record(), self.facts.age()
 
 
 def create_app(state: EdgeState, *, ask_status: Callable[[], Status], journal: Callable[[], Append]) -> Flask:
@@ -371,12 +395,17 @@ def create_app(state: EdgeState, *, ask_status: Callable[[], Status], journal: C
 
     @app.before_request
     def choose_language() -> None:
-        g.language = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
+        g.language = language_for(request.cookies, request.headers.get("Accept-Language"))
 
     protect(app, state)
     errors.register(app, lambda: str(g.get("language", i18n.DEFAULT)), classroom.error_page)
     app.register_blueprint(classroom.blueprint())
     return app
+
+
+def language_for(cookies: Mapping[str, str], accept_language: str | None) -> str:
+    """The language of the pages for who brings these."""
+    return i18n.choose(cookies.get(LANGUAGE_COOKIE), accept_language)
 
 
 def newest_beside(day: dict[str, Any] | None) -> int | None:

@@ -1,7 +1,8 @@
 """Waitress as this box uses it: on sockets that are given, in a thread of its own.
 
 Bodies are checked against the room on the disk before a byte of them is taken, so that an upload that
-cannot fit is refused at once and in words, instead of breaking off in the middle.
+cannot fit is refused at once and in words, instead of breaking off in the middle. Answers that are ready
+(`edge.ready`) are sent by the thread that reads requests.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import MultiSocketServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error
 
+from edge.ready import Ready
 from sync.durable import disk_errors
 from sync.errors import NoRoom
 from sync.text import size_in_words
@@ -66,7 +68,8 @@ class WebServer:
     def __init__(self, app: App, listener: socket.socket, spool: Path, *, threads: int, most_body_bytes: int,
                  behind_nginx: bool) -> None:
         self._listener = listener
-        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher = (_ReadyFirst(app, behind_nginx) if isinstance(app, Ready)
+                            else ThreadedTaskDispatcher())
         self._dispatcher.set_thread_count(threads)
         adjustments = _adjustments(most_body_bytes, behind_nginx)
         self._map: dict[int, Any] = {}
@@ -99,6 +102,36 @@ class WebServer:
         except (OSError, ValueError, KeyError):  # its sockets were closed under it
             if not self._closing.is_set():
                 raise
+
+
+class _ReadyFirst(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
+    """Gives a request to a thread only where its answer is not ready."""
+
+    def __init__(self, ready: Ready, behind_nginx: bool) -> None:
+        super().__init__()
+        self._ready, self._behind_nginx = ready, behind_nginx
+
+    def add_task(self, task: Any) -> None:
+        if not self._at_once(task):
+            super().add_task(task)
+
+    def _at_once(self, channel: Any) -> bool:
+        """Send the answer to the channel's only request, if it is ready. Its `requests_lock` is held."""
+        request = channel.requests[0]
+        if (request.error or request.command != "GET" or request.version != "1.1" or request.connection_close
+                or request.chunked or request.content_length or len(channel.requests) > 1
+                or channel.total_outbufs_len or not channel.connected):
+            return False
+        headers = request.headers.get
+        scheme = headers("X_FORWARDED_PROTO", "") if self._behind_nginx else "http"
+        answer = self._ready.at_once(self._ready.question(request.path, request.query, scheme, headers))
+        if answer is None:
+            return False
+        del channel.requests[0]
+        with contextlib.suppress(ClientDisconnected):
+            channel.write_soon(answer)
+            channel.current_outbuf_count = channel.adj.outbuf_high_watermark  # the next one begins its own
+        return True
 
 
 def use_spool(folder: Path) -> None:
