@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
 from sync import command_line
-
-try:
-    VERSION = version("teachpoint")
-except PackageNotFoundError:  # inside the PyInstaller executable without metadata
-    VERSION = "0.1.0"
+from sync.version import VERSION
 
 
 class Rooms(click.Group):
@@ -25,7 +20,7 @@ class Rooms(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name == "box":
             import edge.commands  # noqa: F401 - adds `serve` and `index` to the group `box`
-            from sync.box.commands import box
+            from sync.box.command_group import box
             return box
         if cmd_name == "hub":
             from sync.hub.commands import hub

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from edge import commands_index as commands_index
-from sync.box import commands_teacher as commands_teacher
-from sync.box.commands import box
+from sync.box.command_group import box
 from sync.command_line import data_option, json_option
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from sync.box.commands import box
+from sync.box.command_group import box
 from sync.command_line import data_option, json_option, show
 from sync.errors import Refused
 from sync.layout import BoxLayout
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @box.command("index")

@@ -34,10 +34,7 @@ from edge import (
 )
 from edge import bytes as file_bytes
 from edge.content import create_content_app
-from edge.discovery import Discovery, addresses_of
 from edge.displays import Displays
-from edge.dlna import Dlna
-from edge.drop_folder import DropFolder
 from edge.forms import form_secret
 from edge.listen import Address, bind, bind_unix
 from edge.nginx import CONTENT_SOCKET, MAIN_SOCKET, Front
@@ -49,14 +46,10 @@ from edge.waiting import WAITING_SOCKET, Waiting
 from edge.web import create_app, language_for
 from edge.wsgi import CONTENT_THREADS, THREADS, App, WebServer, use_spool
 from sync import nginx
-from sync.box.https import Https
 from sync.box.journal import Journal
-from sync.box.loop import SyncLoop
 from sync.box.outbox import Outbox
-from sync.box.scrub import scrub_box
 from sync.box.state import Box, open_box
 from sync.box.status import box_status
-from sync.box.sticks import Sticks
 from sync.clock import SYSTEM, Clock
 from sync.database import thawed
 from sync.durable import disk_errors, make_folder
@@ -64,7 +57,6 @@ from sync.ending import Ending
 from sync.errors import Broken, NoRoom, Refused
 from sync.file_lock import HeldByAnother, exclusive
 from sync.logs import log, set_up
-from sync.scrub import Scrub
 from sync.version import VERSION
 
 #: How long a start waits for the one before to end, in seconds.
@@ -281,6 +273,16 @@ class BoxService:
 
     def _start_background(self, stack: contextlib.ExitStack, state: EdgeState, notes: ProblemNotes,
                           address: Address) -> None:
+        # Loaded only now that pages can be asked for: with what they need it takes as long as all before.
+        from edge.discovery import Discovery, addresses_of
+        from edge.dlna import Dlna
+        from edge.drop_folder import DropFolder
+        from sync.box.https import Https
+        from sync.box.loop import SyncLoop
+        from sync.box.scrub import scrub_box
+        from sync.box.sticks import Sticks
+        from sync.scrub import Scrub
+
         def run(what: str, start: Callable[[], None], stop: Callable[[], None]) -> None:
             try:
                 start()

@@ -6,27 +6,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from sync.errors import Refused, TeachpointError
 from sync.layout import data_folder
 
-F = TypeVar("F", bound=Callable[..., Any])
+# What prints for people is loaded where something is printed: it takes longer than all of a small command.
+if TYPE_CHECKING:
+    from rich.console import Console
 
-#: Progress and messages for people: standard error, so that standard output stays for facts.
-PEOPLE = Console(stderr=True, highlight=False)
-FACTS = Console(highlight=False)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def data_option(function: F) -> F:
@@ -57,7 +48,20 @@ def show(value: Any, as_json: bool, people: Callable[[Console], None]) -> None:
     if as_json:
         click.echo(json.dumps(value, ensure_ascii=False, indent=None))
     else:
-        people(FACTS)
+        from rich.console import Console
+
+        people(Console(highlight=False))
+
+
+def tell_people(text: str, style: str) -> None:
+    """Print a message in one of rich's styles on standard error, so that standard output stays for facts."""
+    _people().print(text, style=style, markup=False, soft_wrap=True)
+
+
+def _people() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
 
 
 @contextmanager
@@ -70,9 +74,18 @@ def transfer_progress(what: str, total_bytes: int | None = None,
     if not (sys.stderr.isatty() if shown is None else shown):
         yield lambda _done: None
         return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
                TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=PEOPLE, transient=True) as progress:
+    with Progress(*columns, console=_people(), transient=True) as progress:
         task = progress.add_task(what, total=total_bytes)
         yield lambda done: progress.update(task, completed=done)
 
@@ -116,4 +129,4 @@ def _tell(value: dict[str, Any], text: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(value, ensure_ascii=False), err=True)
     else:
-        PEOPLE.print(text, style="red", markup=False, soft_wrap=True)
+        tell_people(text, "red")

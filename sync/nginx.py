@@ -38,7 +38,8 @@ def sweep(data: Path) -> int:
     for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    _wait_until(lambda: not left & processes(data))
+    if left:
+        _wait_until(lambda: not left & processes(data))
     return len(left)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import msgspec
-import zstandard
 
 from sync.canonical import canonical
 from sync.errors import Refused
@@ -72,6 +71,8 @@ def write(into: BinaryIO, objects: Mapping[str, int], chosen: Collection[str],
     names = list(objects)
     head = canonical({"format": FORMAT, "objects": _runs(numbers)}) + b"\n"
     size = len(head) + sum(objects[names[number]] for number in numbers)
+    import zstandard  # loaded where there is a pack: who only asks what would be in one does not wait for it
+
     packed = zstandard.ZstdCompressor(level=level).compressobj(size=size)
     into.write(packed.compress(head))
     for number in numbers:
@@ -132,6 +133,8 @@ class _Reader:
     """What a frame holds, no more of it at a time than was asked for, so that a bomb stays folded."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
+        import zstandard
+
         source: Any = _Source(chunks)  # it asks for no more than `read`
         decompressor = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW_BYTES)
         self._plain = decompressor.stream_reader(source, read_size=_CHUNK_BYTES)
@@ -139,6 +142,8 @@ class _Reader:
 
     def read(self, most: int) -> bytes:
         """Up to `most` bytes, fewer only at the end."""
+        import zstandard
+
         parts, self._kept = [self._kept[:most]], self._kept[most:]
         left = most - len(parts[0])
         try:

@@ -12,20 +12,20 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import pyrage
 import rfc8785
-import zstandard
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from msgspec import Meta
 
 from sync.canonical import canonical, sha256_hex
 from sync.errors import Refused
 from sync.layout import SITE_NAME
+
+# What signs, seals and packs is loaded where a segment is made or read: pages that note a record, and what
+# stands on them, do not wait for it.
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 FORMAT = "teachpoint-segment/1"
 #: `previous` of a box's first segment.
@@ -159,6 +159,9 @@ def make(records: Sequence[Record], *, site: str, box: str, number: int, previou
     Raises Refused: `record-bad`; `pairing-bad` (a key that is none). ValueError where the numbers do
     not fit together or a limit is passed.
     """
+    import pyrage
+    import zstandard
+
     seqs = [record.seq for record in records]
     if not seqs or seqs != list(range(seqs[0], seqs[0] + len(seqs))) or len(seqs) > MOST_RECORDS:
         raise ValueError("records must be 1 to MOST_RECORDS, numbered without a gap")
@@ -201,6 +204,8 @@ def open_segment(data: bytes, public: str, identity: str) -> tuple[Header, list[
 
     Raises Refused: `segment-malformed`, `segment-signature`, `segment-sealed`.
     """
+    import pyrage
+
     header, payload = _split(data, public)
     try:
         packed = pyrage.decrypt(payload, [pyrage.x25519.Identity.from_str(identity)])
@@ -210,6 +215,8 @@ def open_segment(data: bytes, public: str, identity: str) -> tuple[Header, list[
 
 
 def _split(data: bytes, public: str) -> tuple[Header, bytes]:
+    from cryptography.exceptions import InvalidSignature
+
     if len(data) > MOST_SEGMENT_BYTES:
         raise _malformed(f"larger than {MOST_SEGMENT_BYTES} bytes")
     end = data.find(b"\n", 0, MOST_HEADER_BYTES + 1)
@@ -249,6 +256,8 @@ def _split(data: bytes, public: str) -> tuple[Header, bytes]:
 
 
 def _unpack(packed: bytes) -> bytes:
+    import zstandard
+
     try:
         size = zstandard.frame_content_size(packed)
         if not 0 <= size <= MOST_PLAIN_BYTES:
@@ -306,6 +315,10 @@ def _malformed(reason: object) -> Refused:
 
 
 def _private_key(pem: str) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -316,6 +329,9 @@ def _private_key(pem: str) -> Ed25519PrivateKey:
 
 
 def _public_key(pem: str) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     key = load_pem_public_key(pem.encode())
     if not isinstance(key, Ed25519PublicKey):
         raise TypeError("not an Ed25519 key")  # the hub made it: a fault of ours

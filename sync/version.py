@@ -1,10 +1,5 @@
-"""The version of this program."""
+"""The version of this program; pyproject.toml takes it from here."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    VERSION = version("teachpoint")
-except PackageNotFoundError:  # a checkout that was not installed
-    VERSION = "0.1.0"
+VERSION = "0.1.0"

@@ -20,8 +20,9 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
     "kiosk_ui": (("kiosk_ui",), "what people see is given plain data"),
     "hardware": (("hardware", "sync"), "the appliance sees programs and files, not rooms"),
     "hardware.demo": (("hardware.demo",), "the demo is a user: it runs the installed command"),
-    "teachpoint": (("sync.command_line", "sync.box.commands", "sync.hub.commands", "edge.commands",
-                    "hardware.commands"), "the command line only assembles the rooms' commands"),
+    "teachpoint": (("sync.command_line", "sync.version", "sync.box.command_group", "sync.hub.commands",
+                    "edge.commands", "hardware.commands"),
+                   "the command line only assembles the rooms' commands"),
 }
 
 #: Decide what is trusted and what comes next: code that opens no file and no socket.

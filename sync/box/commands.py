@@ -1,4 +1,4 @@
-"""`teachpoint box …`: making a box, syncing it, asking how it is."""
+"""`teachpoint box …`: making a box, syncing it, asking how it is. Imported for its effect."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from sync.box import line
+from sync.box.command_group import box
 from sync.box.https import Https
 from sync.box.journal import Journal
 from sync.box.power import set_shutdown_command, shutdown_command
@@ -54,11 +55,6 @@ def _budget(_context: click.Context, _option: click.Parameter, value: str | None
     if match is None:
         raise click.BadParameter("a size is a number and KB, MB, GB or TB, as 50GB; or `all`")
     return int(match[1]) * _UNITS[match[2].upper()]
-
-
-@click.group()
-def box() -> None:
-    """The box at a teaching point: pair, sync, serve."""
 
 
 @box.command()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sync.box.commands import box
+from sync.box.command_group import box
 from sync.box.journal import Journal
 from sync.box.state import open_box
 from sync.box.teachers import Teachers, checked_login

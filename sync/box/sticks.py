@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from sync.box.problems import facts_kept
-from sync.box.session import sync_once
 from sync.box.setting import drop_setting, read_setting, write_setting
 from sync.box.state import Box, open_box
 from sync.clock import SYSTEM, Clock
-from sync.directory import Directory
 from sync.errors import TeachpointError
 from sync.logs import log
 
@@ -119,6 +117,10 @@ class Sticks:
 
     def take(self, box: Box, stick: Path) -> None:
         """One sync with a stick, both directions; what came of it is told."""
+        # Loaded with the first stick: who only asks what was told of one need not wait for it.
+        from sync.box.session import sync_once
+        from sync.directory import Directory
+
         log("box.sticks").info("stick-plugged-in", path=str(stick))
         self._tell(box, stick, "working")
         try:

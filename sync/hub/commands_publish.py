@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from sync.command_line import PEOPLE, data_option, json_option, show, transfer_progress
+from sync.command_line import data_option, json_option, show, tell_people, transfer_progress
 from sync.errors import Misused, TeachpointError
 from sync.fsck import Version, advice, check_library
 from sync.hub import readers
@@ -55,9 +55,9 @@ def publish(paths: tuple[Path, ...], package: str | None, settings: tuple[str, .
         show([result.as_json() for result in done], as_json, lambda console: _tell(console, done))
     for result in done:
         for warning in result.warnings if not as_json else ():
-            PEOPLE.print(f"{result.name}: {warning}", style="yellow", markup=False, soft_wrap=True)
+            tell_people(f"{result.name}: {warning}", "yellow")
     for error in errors[1:]:
-        PEOPLE.print(str(error), style="red", markup=False, soft_wrap=True)
+        tell_people(str(error), "red")
     if errors:
         raise errors[0]
 
