@@ -161,8 +161,9 @@ class Fetching:
         """Ask for as much as may be under way."""
         window = self._pool.window
         self._pool.last = not self._to_ask
+        held = self._pool.held_bytes
         while self._to_ask and self._error is None:
-            if self._outstanding and self._outstanding + HEAD_BYTES >= window.size:
+            if self._outstanding and self._outstanding - held + HEAD_BYTES >= window.size:
                 self._pool.window_used = True
                 return
             now = SYSTEM.monotonic()

@@ -84,6 +84,12 @@ class Pool:
         return self._closed_received + sum(one.tls.received_bytes for one in self._known)
 
     @property
+    def held_bytes(self) -> int:
+        """Of what was asked for, what is here already behind a lost packet: it no longer takes room on the
+        line."""
+        return sum(one.tls.held_bytes for one in self._carriers)
+
+    @property
     def sent_bytes(self) -> int:
         """Bytes sent, TLS included."""
         return self._closed_sent + sum(one.tls.sent_bytes for one in self._known)
@@ -222,7 +228,7 @@ class Pool:
             self._pinged = now
 
     def _answered(self, took_s: float) -> None:
-        now, received = SYSTEM.monotonic(), self.received_bytes
+        now, received = SYSTEM.monotonic(), self.received_bytes + self.held_bytes
         # The rate is that of two round trips: a lost packet holds up what comes behind it for one.
         while len(self._came) > 1 and now - self._came[1][0] >= 2 * self.window.idle_s:
             self._came.popleft()

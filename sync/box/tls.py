@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from sync.box.held import HeldBack
 from sync.durable import make_folder, write_file
 from sync.errors import Refused
 from sync.pairing import Pairing
@@ -66,6 +67,15 @@ class Tls:
         #: The hub's key is another one than the pairing file says.
         self.stranger = False
         self.received_bytes = self.sent_bytes = 0
+        self._held = HeldBack(self.socket)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much has come behind a lost packet, and comes with it."""
+        try:
+            return 0 if self.failed else self._held.look()
+        except OSError:  # `turn` will say why
+            return 0
 
     @property
     def wants_write(self) -> bool:
@@ -128,6 +138,7 @@ class Tls:
         if not data:
             raise OSError(0, "the hub closed the connection")
         self.received_bytes += len(data)
+        self._held.received(len(data))
         self._incoming.write(data)
 
     def _shake_hands(self) -> None:

@@ -45,6 +45,7 @@ class Connections:
         self.window = Window()
         self.between: Any = lambda: None
         self.last = self.window_used = False
+        self.held_bytes = 0
 
     def carriers(self) -> list[Connection]:
         return self.all
@@ -87,3 +88,11 @@ def test_all_get_alike(tmp_path: Path) -> None:
     found = asked(tmp_path, connections)
     assert max(found) - min(found) <= connections.window.piece
     assert sum(found) >= connections.window.size - 2 * connections.window.piece
+
+
+def test_what_waits_behind_a_lost_packet_takes_no_room(tmp_path: Path) -> None:
+    """It is here; the line would stay empty while it is waited for."""
+    connections = Connections(CONNECTIONS, opening=False)
+    connections.held_bytes = 64 * 1024
+    found = asked(tmp_path, connections)
+    assert sum(found) >= connections.window.size + 64 * 1024 - 2 * connections.window.piece
