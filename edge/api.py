@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from edge.answers import Kept, answer, answer_errors, fresh, text, whole_number
-from edge.catalogue import PackageRow, ResourceRow
+from edge.catalogue import ResourceRow
 from edge.search import MOST_OFFSET
+from edge.snapshot import PackageRow
 from edge.state import EdgeState, page_url, rendition_url, thumbnail_url
 
 #: Most items of one answer, and how many there are where nobody says.

@@ -1,66 +1,37 @@
 """What a class may see, asked of box.db: read only, plain frozen data, nothing to query in a template.
 
-`Catalogue` belongs to one thread; `Shared` is what all catalogues of a process have in common: the
-packages of the newest generation, sorted as teachers expect (`sync.order`), read once for each
-generation. Everything about resources is asked of SQLite through an index, so that a page costs the
-same with a thousand and with a million of them (`tests/edge/test_catalogue_plans.py` holds that).
+`Catalogue` belongs to one thread. All catalogues of a process have the packages of the newest generation in
+common (`edge.snapshot`); of a new generation only those packages are read that were touched. Everything about
+resources is asked of SQLite through an index, so that a page costs the same with a thousand and with a
+million of them (`tests/edge/test_catalogue_plans.py` holds that).
 """
 
 from __future__ import annotations
 
+import heapq
 import re
 import sqlite3
-import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from sys import intern
+from typing import Any
 
+from edge.snapshot import BookRow, Counts, Group, MenuRow, PackageRow, Shared, Snapshot, matching
 from sync.database import open_read_only, thawed
 from sync.errors import Broken
-from sync.order import edition_key, grade_key, subject_key, teaching_key, volume_key
-from sync.timetable import Course, courses_of
+from sync.timetable import Course
 
 #: Most rows one call returns, whatever is asked: bounds the memory of a request.
 MOST_ROWS = 1000
 #: Most resources `named` finds: nobody pages further, and it bounds what is sorted.
 MOST_NAMED = 10_000
-#: How many answers that depend only on the generation are kept in memory (cumulative counts, menus).
-MOST_MEMOS = 256
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PackageRow:
-    """A package as teachers see it. `grade` is LRMI `educationalLevel`, `subject` is `about`,
-    `book` is `isPartOf`, `kind` is `learningResourceType`. `counts` is resources by type."""
-
-    id: str
-    version: int
-    manifest: str
-    name: str
-    language: str
-    grade: str
-    subject: str
-    kind: str
-    book: str
-    edition: str
-    volume: str
-    position: int
-    creator: str
-    license: str
-    description: str
-    priority: int
-    complete: bool
-    arrived: float
-    resources: int
-    resources_complete: int
-    bytes: int
-    bytes_left: int
-    counts: tuple[tuple[str, int], ...] = ()
+#: Where more than this part of all packages was touched, all are read anew.
+REREAD_PART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +112,6 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MenuRow:
-    """A grade or a subject with what stands below it."""
-
-    name: str
-    packages: int
-    packages_complete: int
-    resources: int
-    resources_complete: int
-
-
-@dataclass(frozen=True, slots=True)
-class BookRow:
-    """The lessons of one edition and volume, in order."""
-
-    edition: str
-    volume: str
-    packages: tuple[PackageRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """One page of resources out of `total`."""
 
@@ -168,55 +119,18 @@ class Found:
     items: tuple[ResourceRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The whole catalogue in numbers."""
-
-    packages: int
-    packages_complete: int
-    resources: int
-    resources_complete: int
-    bytes: int
-    bytes_left: int
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    generation: int
-    packages: tuple[PackageRow, ...]
-    by_id: dict[str, PackageRow]
-    #: package → type → (resources, complete)
-    tallies: dict[str, dict[str, tuple[int, int]]]
-    memos: dict[Any, Any] = field(default_factory=dict)
-
-
-class Shared:
-    """What the catalogues of one process have in common. Safe to use from many threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._snapshot: _Snapshot | None = None  # guarded by _lock for writing
-
-    def snapshot(self, generation: int, read: Callable[[], _Snapshot]) -> _Snapshot:
-        """The packages of `generation`, read by the first thread that asks for them."""
-        found = self._snapshot
-        if found is not None and found.generation == generation:
-            return found
-        with self._lock:
-            found = self._snapshot
-            if found is None or found.generation != generation:
-                found = self._snapshot = read()
-            return found
-
-
 _RESOURCE = ("id, name, type, mediaType, entry, size, sha256, thumbnail, text, timeRequired, pages,"
              " position, complete, arrived, rendition")
 
 GENERATION = "SELECT value FROM setting WHERE name = 'generation'"
-PACKAGES = ("SELECT id, version, manifest, name, inLanguage, educationalLevel, about,"
+_PACKAGE = ("SELECT id, version, manifest, name, inLanguage, educationalLevel, about,"
             " learningResourceType, isPartOf, edition, volume, position, creator, license,"
             " description, priority, complete, arrived FROM package")
-TALLIES = "SELECT package, type, resources, complete, bytes, bytes_left FROM tally"
+_TALLY = "SELECT package, type, resources, complete, bytes, bytes_left FROM tally"
+PACKAGES, TALLIES = f"{_PACKAGE} ORDER BY id", f"{_TALLY} ORDER BY package"
+ONE_PACKAGE, TALLIES_OF = f"{_PACKAGE} WHERE id = ?", f"{_TALLY} WHERE package = ?"
+LAST_TOUCHED = "SELECT max(number) FROM touched"
+TOUCHED = "SELECT package FROM touched WHERE number > ?"
 ONE_RESOURCE = f"SELECT {_RESOURCE} FROM resource WHERE package = ? AND id = ?"  # noqa: S608 - constants only
 OF_PACKAGE = ("SELECT id FROM resource INDEXED BY resource_order WHERE package = ?"
               " AND (? IS NULL OR type = ?) AND (? IS NULL OR complete = ?)"
@@ -273,18 +187,10 @@ class Catalogue:
     # -- packages ---------------------------------------------------------------------------------
 
     def packages(self, grade: str | None = None, subject: str | None = None, *,
-                 edition: str | None = None, volume: str | None = None, complete: bool | None = None,
                  limit: int | None = None, offset: int = 0) -> list[PackageRow]:
         """Packages in teaching order. None means any; an empty text means those that name none."""
-        chosen = self._chosen(self._now(), grade, subject, edition, volume, complete)
         end = None if limit is None else offset + max(limit, 0)
-        return list(chosen[offset:end])
-
-    def count_packages(self, grade: str | None = None, subject: str | None = None, *,
-                       edition: str | None = None, volume: str | None = None,
-                       complete: bool | None = None) -> int:
-        """How many `packages` there are without limit and offset."""
-        return len(self._chosen(self._now(), grade, subject, edition, volume, complete))
+        return list(islice(self._now().packages(grade, subject), offset, end))
 
     def package(self, package: str) -> PackageRow | None:
         """One package, or None."""
@@ -293,33 +199,27 @@ class Catalogue:
     def newest_packages(self, limit: int, grade: str | None = None,
                         subject: str | None = None) -> list[PackageRow]:
         """Packages with something to open, the last arrived first."""
-        chosen = [p for p in self._chosen(self._now(), grade, subject) if p.resources_complete]
-        chosen.sort(key=lambda p: p.arrived, reverse=True)
-        return chosen[:limit]
+        return list(islice(self._now().newest(grade, subject), limit))
 
-    def grades(self) -> list[MenuRow]:
+    def grades(self) -> Sequence[MenuRow]:
         """Grades that have packages, from kindergarten up; packages without a grade last, as ""."""
-        now = self._now()
-        return list(_memo(now, ("grades",), lambda: _menu(now.packages, lambda p: p.grade, grade_key)))
+        return self._now().grades()
 
-    def subjects(self, grade: str | None = None) -> list[MenuRow]:
+    def subjects(self, grade: str | None = None) -> Sequence[MenuRow]:
         """Subjects (of a grade) that have packages, as on a timetable."""
-        now = self._now()
-        return list(_memo(now, ("subjects", grade), lambda: _menu(
-            self._chosen(now, grade), lambda p: p.subject, subject_key)))
+        return self._now().subjects(grade)
+
+    def types(self) -> Collection[str]:
+        """The types of resources that are here at all."""
+        return self._now().types()
 
     def books(self, grade: str | None, subject: str | None) -> list[BookRow]:
         """The packages of a grade and subject, by edition and volume, each in order."""
-        books: dict[tuple[str, str], list[PackageRow]] = {}
-        for package in self._chosen(self._now(), grade, subject):
-            books.setdefault((package.edition, package.volume), []).append(package)
-        ordered = sorted(books, key=lambda book: (edition_key(book[0]), volume_key(book[1])))
-        return [BookRow(edition, volume, tuple(books[edition, volume])) for edition, volume in ordered]
+        return self._now().books(grade, subject)
 
     def course(self, course: Course) -> Sequence[PackageRow]:
         """The packages of a course, in teaching order."""
-        now = self._now()
-        return _memo(now, ("courses",), lambda: _courses(now.packages)).get(course, ())
+        return self._now().course(course)
 
     def opened(self) -> dict[str, int]:
         """Package → the number of the record of its last opening."""
@@ -332,17 +232,11 @@ class Catalogue:
 
     def coming(self, limit: int = 20) -> list[PackageRow]:
         """Packages that are not whole yet, the most urgent first (`bytes_left` says how much)."""
-        late = [p for p in self._now().packages if not p.complete or p.resources_complete < p.resources]
-        late.sort(key=lambda p: (-p.priority, p.bytes_left))
-        return late[:limit]
+        return list(islice(self._now().coming(), limit))
 
     def counts(self) -> Counts:
         """The whole catalogue in numbers."""
-        now = self._now()
-        return _memo(now, ("counts",), lambda: Counts(
-            len(now.packages), sum(p.complete for p in now.packages),
-            sum(p.resources for p in now.packages), sum(p.resources_complete for p in now.packages),
-            sum(p.bytes for p in now.packages), sum(p.bytes_left for p in now.packages)))
+        return self._now().counts()
 
     # -- resources --------------------------------------------------------------------------------
 
@@ -352,17 +246,20 @@ class Catalogue:
         """Resources in teaching order: by package, then by their place in it."""
         now = self._now()
         limit, offset = min(max(limit, 0), MOST_ROWS), max(offset, 0)
-        packages, ends = _memo(now, ("ends", grade, subject, type, package, complete),
-                               lambda: self._ends(now, grade, subject, type, package, complete))
         items: list[ResourceRow] = []
-        at = bisect_right(ends, offset)
-        skip = offset - (ends[at - 1] if at else 0)
-        while len(items) < limit and at < len(packages):
-            wanted = limit - len(items)
-            rows = self._all(OF_PACKAGE, packages[at], type, type, complete, complete, wanted, skip)
-            items += self._load(now, [(packages[at], row[0]) for row in rows])
-            at, skip = at + 1, 0
-        return Found(ends[-1] if ends else 0, tuple(items))
+        total = 0
+        for packages, ends in _ends(now, grade, subject, type, package, complete):
+            before, total = total, total + (ends[-1] if ends else 0)
+            if total <= offset or len(items) == limit:
+                continue
+            at = bisect_right(ends, offset - before) if offset > before else 0
+            skip = max(offset - before - (ends[at - 1] if at else 0), 0)
+            while len(items) < limit and at < len(packages):
+                rows = self._all(OF_PACKAGE, packages[at], type, type, complete, complete,
+                                 limit - len(items), skip)
+                items += self._load(now, [(packages[at], row[0]) for row in rows])
+                at, skip = at + 1, 0
+        return Found(total, tuple(items))
 
     def resource(self, package: str, resource: str) -> ResourceRow | None:
         """One resource, or None."""
@@ -391,8 +288,8 @@ class Catalogue:
         limit = min(max(limit, 0), MOST_ROWS)
         if grade is None and subject is None:
             return self._load(now, [(row[0], row[1]) for row in self._all(NEWEST, limit)])
-        return self._load(now, _memo(now, ("newest", limit, grade, subject),
-                                     lambda: self._newest_of(now, limit, grade, subject)))
+        return self._load(now, now.memo(("newest", limit, grade, subject),
+                                        lambda: self._newest_of(now, limit, grade, subject)))
 
     def named(self, words: Sequence[str], grade: str | None = None, subject: str | None = None, *,
               type: str | None = None, package: str | None = None, complete: bool | None = None,
@@ -407,7 +304,7 @@ class Catalogue:
         sql = NAMED + " AND (r.name LIKE ? ESCAPE '\\' OR p.name LIKE ? ESCAPE '\\')" * len(words)
         wishes = (package, type, complete, grade, subject, *patterns)  # each stands twice in the query
         rows = self._all(sql + " LIMIT ?", *(value for one in wishes for value in (one, one)), MOST_NAMED)
-        order = _memo(now, ("order",), lambda: {p.id: place for place, p in enumerate(now.packages)})
+        order = now.order()
         rows.sort(key=lambda row: (order.get(row[0], 0), row[2], row[1]))
         limit, offset = min(max(limit, 0), MOST_ROWS), max(offset, 0)
         return len(rows), [(row[0], row[1]) for row in rows[offset:offset + limit]]
@@ -432,61 +329,56 @@ class Catalogue:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _now(self) -> _Snapshot:
+    def _now(self) -> Snapshot:
         return self._shared.snapshot(self.generation(), self._read_snapshot)
 
-    def _read_snapshot(self) -> _Snapshot:
-        """Read all packages at one moment, so that they fit the generation they are kept under."""
+    def _read_snapshot(self, before: Snapshot | None) -> Snapshot:
+        """Read the packages at one moment, so that they fit the generation they are kept under; only those
+        that were touched since `before`, unless that is most of them."""
         self._all("BEGIN")
         try:
-            generation = self.generation()
-            sums: dict[str, list[tuple[Any, ...]]] = {}
-            for row in self._all(TALLIES):
-                sums.setdefault(row[0], []).append(row)
-            packages = [_package(row, sums.get(row[0], [])) for row in self._all(PACKAGES)]
+            generation, touched = self.generation(), self._one(LAST_TOUCHED)[0] or 0
+            if before is not None and before.touched <= touched:
+                changed = [row[0] for row in self._all(TOUCHED, before.touched)]
+                if len(changed) <= REREAD_PART * len(before.by_id):
+                    rows = {package: self._read_package(package) for package in changed}
+                    return before.followed(generation, touched, rows)
+            return Snapshot.of(generation, touched, self._read_packages())
         finally:
             self._all("COMMIT")
-        packages.sort(key=teaching_order)
-        tallies = {package: {row[1]: (row[2], row[3]) for row in rows} for package, rows in sums.items()}
-        return _Snapshot(generation, tuple(packages), {p.id: p for p in packages}, tallies)
 
-    @staticmethod
-    def _chosen(now: _Snapshot, grade: str | None = None, subject: str | None = None,
-                edition: str | None = None, volume: str | None = None,
-                complete: bool | None = None) -> tuple[PackageRow, ...]:
-        if all(wish is None for wish in (grade, subject, edition, volume, complete)):
-            return now.packages
-        return _memo(now, ("chosen", grade, subject, edition, volume, complete), lambda: tuple(
-            p for p in now.packages
-            if (grade is None or p.grade == grade) and (subject is None or p.subject == subject)
-            and (edition is None or p.edition == edition) and (volume is None or p.volume == volume)
-            and (complete is None or p.complete == complete)))
+    def _read_packages(self) -> Iterator[PackageRow]:
+        """All of them. Rows are taken one by one: a box with a million resources has many."""
+        try:
+            tallies = groupby(self._connection.execute(TALLIES), key=itemgetter(0))
+            package, some = next(tallies, ("", iter(())))
+            for row in self._connection.execute(PACKAGES):
+                while package < row[0] and package:
+                    package, some = next(tallies, ("", iter(())))
+                yield _package(row, list(some) if package == row[0] else [])
+        except sqlite3.DatabaseError as error:
+            raise Broken("database-broken", path=self.path, reason=error) from error
 
-    def _ends(self, now: _Snapshot, grade: str | None, subject: str | None, type: str | None,
-              package: str | None, complete: bool | None) -> tuple[list[str], list[int]]:
-        """Packages that have matching resources, and how many there are up to the end of each."""
-        if package is None:
-            ids = [p.id for p in self._chosen(now, grade, subject)]
-        else:
-            row = now.by_id.get(package)
-            fits = (row is not None and grade in (None, row.grade) and subject in (None, row.subject))
-            ids = [package] if fits else []
-        sizes = [(one, _matching(now.tallies.get(one, {}), type, complete)) for one in ids]
-        some = [(one, size) for one, size in sizes if size]
-        return [one for one, _ in some], list(accumulate(size for _, size in some))
+    def _read_package(self, package: str) -> PackageRow | None:
+        row = self._one(ONE_PACKAGE, package)
+        return _package(row, self._all(TALLIES_OF, package)) if row else None
 
-    def _newest_of(self, now: _Snapshot, limit: int, grade: str | None,
+    def _newest_of(self, now: Snapshot, limit: int, grade: str | None,
                    subject: str | None) -> list[tuple[str, str]]:
         """The newest `limit` are in the `limit` packages whose own newest is the newest."""
-        latest = [(self._one(LATEST, p.id)[0] or 0.0, p.id) for p in self._chosen(now, grade, subject)
-                  if p.resources_complete]
-        latest.sort(reverse=True)
-        rows = [(row[0], package, row[1]) for _, package in latest[:limit]
+        latest = heapq.merge(*(group.memo("latest", partial(self._latest, group))
+                               for group in now.chosen(grade, subject)), reverse=True)
+        rows = [(row[0], package, row[1]) for _, package in islice(latest, limit)
                 for row in self._all(NEWEST_OF_PACKAGE, package, limit)]
         rows.sort(reverse=True)
         return [(package, resource) for _, package, resource in rows[:limit]]
 
-    def _load(self, now: _Snapshot, keys: Sequence[tuple[str, str]]) -> list[ResourceRow]:
+    def _latest(self, group: Group) -> list[tuple[float, str]]:
+        """When the newest resource of each package came, the last first."""
+        return sorted(((self._one(LATEST, p.id)[0] or 0.0, p.id) for p in group.packages
+                       if p.resources_complete), reverse=True)
+
+    def _load(self, now: Snapshot, keys: Sequence[tuple[str, str]]) -> list[ResourceRow]:
         found = []
         for package, resource in keys:
             parent = now.by_id.get(package)
@@ -509,12 +401,6 @@ class Catalogue:
         return rows[0] if rows else None
 
 
-def teaching_order(package: PackageRow) -> tuple[Any, ...]:
-    """The order of packages: grade, subject, edition, volume, position, name, id."""
-    return (*teaching_key(package.grade, package.subject, package.edition, package.volume, package.position,
-                          package.name), package.id)
-
-
 _DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?")
 
 
@@ -527,49 +413,26 @@ def seconds_of(duration: str) -> int:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
+def _ends(now: Snapshot, grade: str | None, subject: str | None, type: str | None, package: str | None,
+          complete: bool | None) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+    """For each group: packages that have matching resources, and how many there are up to each one's end."""
+    if package is None:
+        for group in now.chosen(grade, subject):
+            yield group.ends(type, complete)
+        return
+    row = now.by_id.get(package)
+    if row is not None and grade in (None, row.grade) and subject in (None, row.subject):
+        yield [package], [matching(row, type, complete)]
+
+
 def _package(row: tuple[Any, ...], sums: list[tuple[Any, ...]]) -> PackageRow:
+    """One package; what many have alike is kept in memory once."""
     totals = (sum(s[column] for s in sums) for column in (2, 3, 4, 5))
-    values = (*row[:16], bool(row[16]), row[17], *totals, tuple((s[1], s[2]) for s in sums))
+    values = (*row[:4], *map(intern, row[4:11]), row[11], *map(intern, row[12:14]), *row[14:16],
+              bool(row[16]), row[17], *totals, tuple((intern(s[1]), s[2], s[3]) for s in sums))
     return PackageRow(*values)
 
 
 def _file(row: tuple[Any, ...]) -> FileRow:
     values = (*row[:8], bool(row[8]))
     return FileRow(*values)
-
-
-def _matching(tally: dict[str, tuple[int, int]], type: str | None, complete: bool | None) -> int:
-    chosen: Iterator[tuple[int, int]] = (pair for name, pair in tally.items() if type in (None, name))
-    if complete is None:
-        return sum(pair[0] for pair in chosen)
-    return sum(pair[1] if complete else pair[0] - pair[1] for pair in chosen)
-
-
-def _menu(packages: Sequence[PackageRow], name: Callable[[PackageRow], str],
-          order: Callable[[str], Any]) -> tuple[MenuRow, ...]:
-    rows: dict[str, list[PackageRow]] = {}
-    for package in packages:
-        rows.setdefault(name(package), []).append(package)
-    return tuple(MenuRow(key, len(rows[key]), sum(p.complete for p in rows[key]),
-                         sum(p.resources for p in rows[key]),
-                         sum(p.resources_complete for p in rows[key]))
-                 for key in sorted(rows, key=order))
-
-
-def _courses(packages: Sequence[PackageRow]) -> dict[Course, list[PackageRow]]:
-    found: dict[Course, list[PackageRow]] = {}
-    for package in packages:
-        for course in courses_of(package.grade, package.subject):
-            found.setdefault(course, []).append(package)
-    return found
-
-
-def _memo(now: _Snapshot, key: Any, make: Callable[[], T]) -> T:
-    """`make()`, remembered as long as the generation lasts. Two threads may both make it: no harm."""
-    found = now.memos.get(key)
-    if found is None:
-        if len(now.memos) >= MOST_MEMOS:
-            now.memos.clear()
-        found = now.memos[key] = make()
-    answer: T = found  # one dict holds answers of many types
-    return answer

@@ -46,7 +46,7 @@ VERSION = f"{SCHEMA_VERSION}.{TERMS_VERSION}"
 WRITER_HEAP_BYTES = 32_000_000
 #: How much of one resource's text is indexed, in bytes: a textbook of 400 pages has about 1 MB.
 MOST_TEXT_BYTES = 2 * 1024 * 1024
-#: Where more than this part of all resources changed, building anew is cheaper than changing.
+#: Where more than this part of the resources it holds changed, building anew is cheaper than changing.
 REBUILD_PART = 0.3
 #: How long an update waits for another one to end, in seconds: a million resources need minutes.
 PATIENCE_S = 3600.0
@@ -61,7 +61,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What `current.json` says: the index's folder and files, and what was indexed.
 
     `files` are the sizes of its files, so that a torn one is noticed before it is opened;
-    `packages` holds a fingerprint of each package as it was indexed.
+    `packages` holds a fingerprint of each package as it was indexed, `touched` the number of the last change
+    of a package that is in it: as box.db of the box named `box` counts them.
     """
 
     version: str
@@ -69,6 +70,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     files: dict[str, int]
     packages: dict[str, str]
+    touched: int = 0
+    box: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,29 +141,31 @@ def update(database: Path, library: Path, folder: Path) -> Built:
 
 
 def _update(source: _Source, folder: Path) -> Built:
-    generation, prints = source.prints()
     state = read_state(folder)
     if state is not None and not whole(folder, state):
         log("edge.search").warning("index-damaged", folder=state.folder)
         state = None
+    generation, touched, box = source.age()
+    goes_on = state is not None and state.touched <= touched and state.box == box
+    prints = source.prints(state if goes_on else None)
     if state is not None:
         changed = [package for package in state.packages.keys() | prints.keys()
                    if state.packages.get(package) != prints.get(package)]
         if not changed and state.generation == generation:
             return Built("nothing", 0, generation)
-        if source.count(changed) <= REBUILD_PART * source.count(None):
-            try:
-                index = tantivy.Index.open(str(folder / state.folder))
+        try:
+            index = tantivy.Index.open(str(folder / state.folder))
+            if source.count(changed) <= REBUILD_PART * index.searcher().num_docs:
                 done = _write(index, source, changed, [package for package in changed if package in prints])
-                _write_state(folder, state.folder, generation, prints)
+                _write_state(folder, state.folder, generation, touched, box, prints)
                 return Built("changed", done, generation)
-            except (ValueError, OSError) as error:
-                log("edge.search").warning("index-unusable", reason=str(error))
+        except (ValueError, OSError) as error:
+            log("edge.search").warning("index-unusable", reason=str(error))
     name = f"index-{secrets.token_hex(8)}"
     try:
         make_folder(folder / name)
         done = _write(tantivy.Index(schema(), path=str(folder / name)), source, [], list(prints))
-        _write_state(folder, name, generation, prints)
+        _write_state(folder, name, generation, touched, box, prints)
     except BaseException:
         shutil.rmtree(folder / name, ignore_errors=True)
         raise
@@ -187,14 +192,20 @@ def _write(index: tantivy.Index, source: _Source, removed: Iterable[str], added:
     return done
 
 
-def _write_state(folder: Path, name: str, generation: int, prints: dict[str, str]) -> None:
+def _write_state(folder: Path, name: str, generation: int, touched: int, box: str,
+                 prints: dict[str, str]) -> None:
     state = State(version=VERSION, folder=name, generation=generation, files=sizes(folder / name),
-                  packages=prints)
+                  packages=prints, touched=touched, box=box)
     write_file(folder / _CURRENT, msgspec.json.encode(state))
 
 
 _PACKAGE_FIELDS = ("name, educationalLevel, about, learningResourceType, isPartOf, edition, volume,"
                    " position, creator")
+
+
+#: What the documents of a package are made of.
+_PRINTED = (f"SELECT manifest, {_PACKAGE_FIELDS}, (SELECT sum(complete) FROM tally"  # noqa: S608 - constants
+            " WHERE tally.package = package.id) FROM package WHERE id = ?")
 
 
 class _Source:
@@ -208,23 +219,34 @@ class _Source:
     def close(self) -> None:
         self._connection.close()
 
-    def prints(self) -> tuple[int, dict[str, str]]:
-        """The generation, and a fingerprint of each package: of all that its documents are made of."""
-        row = self._connection.execute("SELECT value FROM setting WHERE name = 'generation'").fetchone()
-        complete = dict(self._connection.execute(
-            "SELECT package, sum(complete) FROM tally GROUP BY package"))
-        prints = {}
-        rows = self._connection.execute(f"SELECT id, manifest, {_PACKAGE_FIELDS} FROM package")  # noqa: S608 - constants
-        for package, *fields in rows:
-            facts = json.dumps([*fields, complete.get(package, 0)]).encode()
-            prints[package] = hashlib.blake2b(facts, digest_size=12).hexdigest()
-        return int(row[0]) if row else 0, prints
+    def age(self) -> tuple[int, int, str]:
+        """The generation, the number of the last change of a package, and whose database it is: a box that
+        goes on from an old copy gets another name, and its numbers mean other changes from then on."""
+        said = dict(self._connection.execute(
+            "SELECT name, value FROM setting WHERE name IN ('generation', 'box')").fetchall())
+        [last] = self._connection.execute("SELECT max(number) FROM touched").fetchone()
+        return int(said.get("generation", 0)), last or 0, said.get("box", "")
 
-    def count(self, packages: Iterable[str] | None) -> int:
-        """How many resources these packages (None: all) have."""
-        if packages is None:
-            found = self._connection.execute("SELECT sum(resources) FROM tally").fetchone()[0]
-            return int(found or 0)
+    def prints(self, known: State | None) -> dict[str, str]:
+        """A fingerprint of each package: of all that its documents are made of. Only those that were touched
+        since `known` are read."""
+        if known is None:
+            ids = self._connection.execute("SELECT id FROM package").fetchall()
+            prints = {}
+        else:
+            ids = self._connection.execute("SELECT package FROM touched WHERE number > ?",
+                                           (known.touched,)).fetchall()
+            prints = dict(known.packages)
+        for (package,) in ids:
+            prints.pop(package, None)
+            row = self._connection.execute(_PRINTED, (package,)).fetchone()
+            if row is not None:
+                facts = json.dumps([*row[:-1], row[-1] or 0]).encode()
+                prints[package] = hashlib.blake2b(facts, digest_size=12).hexdigest()
+        return prints
+
+    def count(self, packages: Iterable[str]) -> int:
+        """How many resources these packages have."""
         return sum(self._connection.execute(
             "SELECT coalesce(sum(resources), 0) FROM tally WHERE package = ?", (one,)).fetchone()[0]
             for one in packages)

@@ -22,8 +22,9 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, request
 
 from edge.answers import Kept, answer, answer_errors, chosen_language, text, whole_number
-from edge.catalogue import MenuRow, ResourceRow
+from edge.catalogue import ResourceRow
 from edge.search import MOST_OFFSET
+from edge.snapshot import MenuRow
 from edge.state import EdgeState, page_url, thumbnail_url
 from sync.clock import iso
 from sync.errors import Refused

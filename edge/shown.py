@@ -6,7 +6,8 @@ import zlib
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from edge.catalogue import PackageRow, ResourceRow
+from edge.catalogue import ResourceRow
+from edge.snapshot import PackageRow
 from edge.state import page_url, thumbnail_url
 
 #: The colours of subjects, as classes s1 … s9 of the style sheet; another subject gets one by its name.
@@ -54,7 +55,7 @@ def character(text: str, otherwise: str = "") -> str:
 
 def lesson(package: PackageRow) -> dict[str, Any]:
     """A package as a card or a heading."""
-    counts = dict(package.counts)
+    counts = {kind: count for kind, count, _ in package.tallies}
     return {
         "id": package.id, "name": package.name, "language": package.language, "grade": package.grade,
         "subject": package.subject, "book": package.book or " ".join(

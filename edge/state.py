@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from edge.catalogue import Catalogue, FileRow, ResourceRow, Shared
+from edge.catalogue import Catalogue, FileRow, ResourceRow
 from edge.search import SearchIndex
+from edge.snapshot import Shared
 from sync.clock import SYSTEM, Clock
 from sync.layout import BoxLayout
 

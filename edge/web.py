@@ -16,13 +16,14 @@ from flask import Blueprint, Flask, Response, abort, g, redirect, request, send_
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import errors, shown
-from edge.catalogue import BookRow, MenuRow, PackageRow, ResourceRow
+from edge.catalogue import ResourceRow
 from edge.facts import BoxFacts, Status
 from edge.help_page import addresses_of, square
 from edge.opened import Append, OpenedNotes
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
 from edge.ready import Age, may_keep
+from edge.snapshot import BookRow, MenuRow, PackageRow
 from edge.state import EXTENSION, EdgeState, page_url
 from edge.today import Day
 from edge.viewing import is_paper, viewed
@@ -234,8 +235,7 @@ class Classroom:
 
     def types(self) -> list[str]:
         """The types of resources that are here at all."""
-        there = {kind for package in self.state.catalogue().packages()
-                 for kind, count in package.counts if count}
+        there = self.state.catalogue().types()
         return [kind for kind in shown.TYPE_ORDER if kind in there]
 
     def lesson(self, package: str) -> Response:

@@ -13,6 +13,7 @@ upload       files that teachers gave for the hub; whose they are, what the hub 
 receiving    files that are still being sent to the box, as far as they are on the disk.
 tally        per package and type: how many resources and bytes there are, how many are whole. Kept by
              triggers on `resource`, so it is never wrong; a page need not count a million rows.
+touched      each package under the number of its last change, also of one that has gone. Kept by triggers.
 problem      what a person should know of, until it has gone.
 opened       per package the record of its last opening: what was opened longest ago goes first.
 display      the screens of the room, and what each shows.
@@ -243,3 +244,19 @@ def m012_renditions(db: Database) -> None:
     the next sync: a hub may have sent a PDF already, which this box could not show."""
     db.execute("ALTER TABLE resource ADD COLUMN rendition TEXT")
     db.execute(OFFICE_FILES_AGAIN)
+
+
+_TOUCH = "DELETE FROM touched WHERE package = {0}; INSERT INTO touched (package) VALUES ({0});"
+_PACKAGE_COLUMN = {"package": "id", "tally": "package"}
+
+
+@MIGRATIONS()
+def m013_touched(db: Database) -> None:
+    """Whoever knows the catalogue as it was at one number reads only the packages with a higher one."""
+    db.execute("CREATE TABLE touched (number INTEGER PRIMARY KEY AUTOINCREMENT, "
+               "package TEXT NOT NULL UNIQUE)")
+    db.execute("INSERT INTO touched (package) SELECT id FROM package")
+    for table, column in _PACKAGE_COLUMN.items():
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            db.execute(f"CREATE TRIGGER {table}_touched_by_{event.lower()} AFTER {event} ON {table} "
+                       f"BEGIN {_TOUCH.format(f'{row}.{column}')} END")

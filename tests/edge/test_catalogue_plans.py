@@ -11,7 +11,7 @@ from tests.edge.shelf_rows import add_package, make_database
 
 #: Queries that read a whole table, each with the reason why it may.
 READ_ALL = {
-    "PACKAGES": "once for each generation, kept in memory; there are at most 10,000",
+    "PACKAGES": "at the start, kept in memory; later only where many were touched at once",
     "TALLIES": "with PACKAGES",
     "OPENED": "once after each opening, only where there is a timetable; a row for each package at most",
     "LAST_RECORD": "a row for each of the few tables that number their rows",
