@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(
 
 #: Each takes from 5 to 60 ms of a quick processor to load, and 1 to 5 MB of memory.
 LATER = {"tuf", "cryptography", "h2", "zstandard", "watchdog"}
-NEVER = {"rich", "pygments", "structlog", "sync.box.commands", "pypinyin"}
+NEVER = {"rich", "pygments", "structlog", "sync.box.commands", "pypinyin", "babel"}
 
 
 @pytest.fixture(scope="module")
