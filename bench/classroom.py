@@ -133,7 +133,7 @@ def _serve(stage: Stage, patience_s: float = 600.0) -> Service:
 def _idle(stage: Stage) -> tuple[int, float]:
     """The memory of a box that does nothing, with background sync and mDNS; seconds from start to page."""
     began = time.monotonic()
-    stage.serve_box()
+    stage.serve_box("--sticks", "/media")  # as ever; without a word of ours a stage would leave mDNS away
     status, _, body = get(stage.url)
     took = time.monotonic() - began
     if status != 200 or not body:

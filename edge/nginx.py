@@ -230,7 +230,7 @@ def _may_search(folder: Path, uid: int, gid: int) -> bool:
 
 
 class Front:
-    """nginx over the given listeners. `start` returns when it answers, or False where it cannot."""
+    """nginx over the given listeners."""
 
     def __init__(self, data: Path, main: socket.socket, content: socket.socket, *, most_body_bytes: int,
                  lost: Lost, told: Told, give_up: Callable[[], None]) -> None:
@@ -246,7 +246,7 @@ class Front:
 
     def prepare(self) -> None:
         """Make its folder and write the configuration; the apps' sockets are bound between this and
-        `start`. Raises NoRoom, Broken as `durable`."""
+        `begin`. Raises NoRoom, Broken as `durable`."""
         folder = self._data / FOLDER
         make_folder(folder, 0o700)
         sweep_temporary(folder)
@@ -261,11 +261,15 @@ class Front:
         if self._settings.user:
             os.chown(unix_socket, pwd.getpwnam(self._settings.user[0]).pw_uid, -1)
 
-    def start(self) -> bool:
-        """Start it and keep it running; True when it runs, False when it cannot (told as a problem)."""
+    def begin(self) -> None:
+        """Start it and keep it running."""
         if os.geteuid() == 0 and not self._settings.user:
             log("edge.nginx").warning("workers-run-as-root", reason="the library is closed to other users")
-        return self._nginx.start()
+        self._nginx.begin()
+
+    def runs(self) -> bool:
+        """Wait until it answers: True, or False where it cannot run (told as a problem)."""
+        return self._nginx.runs()
 
     def stop(self) -> None:
         """End it, answers cut off; returns when it has gone."""

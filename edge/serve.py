@@ -45,6 +45,7 @@ from edge.state import ContentOrigin, EdgeState
 from edge.waiting import WAITING_SOCKET, Waiting
 from edge.web import create_app, language_for
 from edge.wsgi import CONTENT_THREADS, THREADS, App, WebServer, use_spool
+from kiosk_ui.pages import prepare as prepare_pages
 from sync import nginx
 from sync.box.journal import Journal
 from sync.box.outbox import Outbox
@@ -235,7 +236,9 @@ class BoxService:
         stack.callback(self._waiting.stop)
         self._answer(apps, inner, behind_nginx=True)
         stack.callback(front.stop)
-        if not front.start():
+        front.begin()
+        prepare_pages()  # nginx takes about as long to start
+        if not front.runs():
             alone()
 
     def _answer(self, apps: tuple[App, App], listeners: list[socket.socket], *,
@@ -273,14 +276,9 @@ class BoxService:
 
     def _start_background(self, stack: contextlib.ExitStack, state: EdgeState, notes: ProblemNotes,
                           address: Address) -> None:
-        # Loaded only now that pages can be asked for: with what they need it takes as long as all before.
-        from edge.discovery import Discovery, addresses_of
-        from edge.dlna import Dlna
+        # Each is loaded only now that pages can be asked for: together they take as long as all before.
         from edge.drop_folder import DropFolder
-        from sync.box.https import Https
-        from sync.box.loop import SyncLoop
         from sync.box.scrub import scrub_box
-        from sync.box.sticks import Sticks
         from sync.scrub import Scrub
 
         def run(what: str, start: Callable[[], None], stop: Callable[[], None]) -> None:
@@ -298,20 +296,29 @@ class BoxService:
         run("drop folder", drop.start, drop.stop)
         run("finishing", self._finishing.start, self._finishing.stop)
         if self._dlna:
+            from edge.dlna import Dlna
+
             media = Dlna(state, self._dlna, lambda error: notes.tell("dlna-failing", error))
             run("dlna", media.start, media.stop)
         alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         scrub = Scrub(lambda: scrub_box(self._data, notes.lost), "box.scrub")
         run("scrub", scrub.start, scrub.stop)
         if self._sync:
+            from sync.box.https import Https
+            from sync.box.loop import SyncLoop
+
             loop = SyncLoop(self._data, lambda box: Https(box.pairing, box.layout.run, box.layout.library))
             self._wakes.append(loop.wake)
             run("sync", loop.start, lambda: loop.stop(patience_s=3))
             alone = loop.alone
         if self._sticks:
+            from sync.box.sticks import Sticks
+
             sticks = Sticks(self._data, alone, self._sticks)
             run("sticks", sticks.start, sticks.stop)
         if self._mdns:
+            from edge.discovery import Discovery, addresses_of
+
             discovery = Discovery(site=state.site, name=state.name, version=VERSION, port=address.port,
                                   addresses=lambda: addresses_of(address.host))
             run("discovery", discovery.start, discovery.stop)

@@ -21,6 +21,8 @@ from kiosk_ui.i18n import DEFAULT, LANGUAGES, LOCALES, translations
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+#: The templates that the box's first page is made of.
+FIRST_PAGE = ("today.html", "base.html", "_parts.html", "_notices.html")
 
 #: A language tag that may stand in an attribute (RFC 5646, the common part).
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
@@ -33,6 +35,13 @@ _ISO_DURATION = re.compile(r"P(?:(\d{1,3})D)?T(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(
 def render(template: str, language: str, **values: Any) -> str:
     """The HTML of a page of `templates/` in one of LANGUAGES."""
     return environment(language).get_template(template).render(**values)
+
+
+def prepare() -> None:
+    """Have the templates of the first page ready before it is asked for, in the usual language: compiling
+    them takes longer than all else that a page needs."""
+    for name in FIRST_PAGE:
+        environment(DEFAULT).get_template(name)
 
 
 @lru_cache(maxsize=len(LANGUAGES))

@@ -88,9 +88,8 @@ class Nginx:
         """Start it and keep it running; it may take a moment until it answers."""
         self._thread.start()
 
-    def start(self) -> bool:
-        """As `begin`, but wait: True when it runs, False when it cannot (told already)."""
-        self.begin()
+    def runs(self) -> bool:
+        """Wait for what `begin` began: True when it answers, False when it cannot (told already)."""
         self._first.wait(self.START_S + 2)
         return self.pid is not None
 

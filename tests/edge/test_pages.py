@@ -14,8 +14,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from edge.web import LESSONS_A_PAGE, RESOURCES_A_PAGE, RESULTS_A_PAGE
-from kiosk_ui.i18n import LANGUAGES
-from kiosk_ui.pages import has_static
+from kiosk_ui.i18n import DEFAULT, LANGUAGES
+from kiosk_ui.pages import FIRST_PAGE, environment, has_static, prepare
 from sync.box.journal import Journal
 from tests.edge.books import make_epub
 from tests.edge.classroom import Room, add_lessons, add_package, file_of, make_room, resource_id
@@ -223,6 +223,16 @@ def test_the_first_visit_is_light(room: Room) -> None:
     for address in fetched:
         assert "immutable" in client.get(address).headers["Cache-Control"], address
     assert client.get("/favicon.ico").status_code == 200
+
+
+def test_the_templates_of_the_first_page_are_ready_when_it_is_asked_for(room: Room) -> None:
+    add_lessons(room)
+    environment.cache_clear()  # as at a start
+    prepare()
+    ready = list(environment(DEFAULT).cache.keys())
+    assert len(ready) == len(FIRST_PAGE)
+    room.page("/", DEFAULT)
+    assert set(environment(DEFAULT).cache.keys()) == set(ready)
 
 
 def test_the_first_page_leads_on_only_where_there_is_more(room: Room) -> None:
