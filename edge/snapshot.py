@@ -279,10 +279,10 @@ class Shared:
 
 
 def teaching_order(package: PackageRow) -> tuple[Any, ...]:
-    """The order of packages: grade, subject, edition, volume, position, name, id. Two spellings of one grade
-    or subject stand one after the other."""
+    """The order of packages: grade, subject, edition, volume, unit, position, name, id. Two spellings of one
+    grade or subject stand one after the other."""
     grade, subject, *more = teaching_key(package.grade, package.subject, package.edition, package.volume,
-                                         package.position, package.name)
+                                         package.book, package.position, package.name)
     return (grade, subject, package.grade, package.subject, *more, package.id)
 
 

@@ -16,6 +16,7 @@ from flask import Blueprint, Flask, Response, abort, g, redirect, request, send_
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import errors, shown
+from edge.browse import Chosen, browsed
 from edge.catalogue import ResourceRow
 from edge.facts import BoxFacts, Status
 from edge.help_page import addresses_of, square
@@ -23,7 +24,7 @@ from edge.opened import Append, OpenedNotes
 from edge.origin import checked_host, looks_ahead, protect
 from edge.page_cache import PageCache, tag_of
 from edge.ready import Age, may_keep
-from edge.snapshot import BookRow, MenuRow, PackageRow
+from edge.snapshot import PackageRow
 from edge.state import EXTENSION, EdgeState, page_url
 from edge.today import Day
 from edge.viewing import is_paper, viewed
@@ -31,7 +32,6 @@ from kiosk_ui import i18n, pages
 from sync.order import subject_key
 
 #: Rows of a list page; the rest is on further pages (60 KB a page).
-LESSONS_A_PAGE = 48
 RESOURCES_A_PAGE = 60
 RESULTS_A_PAGE = 30
 #: Suggestions while one types: lessons, and what is in them; looked for among so many results.
@@ -146,55 +146,14 @@ class Classroom:
             {"name": grade.name, "address": shown.address("/browse", grade=grade.name)} for grade in menu]}
 
     def browse(self) -> Response:
-        """Grade, then subject, then the lessons by edition and volume, or those of one alone."""
-        grade, subject = request.args.get("grade"), request.args.get("subject")
-        edition, volume = request.args.get("edition"), request.args.get("volume")
+        """Grade, then subject, then the lessons by edition and volume and unit, or those of one alone."""
+        asked = request.args.get
+        edition, volume = asked("edition"), asked("volume")
         book = None if edition is None or volume is None else (edition, volume)
-        return self.page("browse.html", "browse", lambda: self.browsed(grade, subject, book, page_number()))
-
-    def browsed(self, grade: str | None, subject: str | None, chosen: tuple[str, str] | None,
-                page: int) -> dict[str, Any]:
-        """The values of the browse page; `chosen` is an edition and volume."""
-        catalogue = self.state.catalogue()
-        _ = i18n.translations(g.language).gettext
-        trail: list[tuple[str, str | None]] = [(_("All lessons"), "/browse" if grade is not None else None)]
-        values: dict[str, Any] = {"tiles": [], "groups": [], "books": [], "heading": "",
-                                  "pages": shown.pages("/browse", 1, 1)}
-        if grade is None:
-            values["tiles"] = [{**tile(row, shown.address("/browse", grade=row.name)),
-                                "colour": 1 + place % 9} for place, row in enumerate(catalogue.grades())]
-        elif subject is None and len(catalogue.subjects(grade)) > 1:
-            values["heading"] = grade or _("Other")
-            trail.append((values["heading"], None))
-            values["tiles"] = [tile(row, shown.address("/browse", grade=grade, subject=row.name))
-                               for row in catalogue.subjects(grade)]
-        else:
-            values["heading"] = " ".join(part for part in (grade, subject) if part) or _("Other")
-            above = shown.address("/browse", grade=grade) if subject is not None else None
-            trail.append((grade or _("Other"), above))
-            if subject is not None:
-                trail.append((subject or _("Other"), None))
-            everything = catalogue.books(grade, subject)
-            books = [book for book in everything if chosen in (None, (book.edition, book.volume))]
-            if len(everything) > 1:
-                values["books"] = [(None, chosen is None, shown.address(
-                    "/browse", grade=grade, subject=subject)), *(
-                    (book_name(book), chosen == (book.edition, book.volume), shown.address(
-                        "/browse", grade=grade, subject=subject, edition=book.edition, volume=book.volume))
-                    for book in everything)]
-            total = sum(len(book.packages) for book in books)
-            count = max(1, -(-total // LESSONS_A_PAGE))
-            page = min(page, count)
-            edition, volume = chosen or (None, None)
-            values["pages"] = shown.pages("/browse", page, count, grade=grade, subject=subject,
-                                          edition=edition, volume=volume)
-            rows = [(book, package) for book in books for package in book.packages]
-            for book, package in rows[(page - 1) * LESSONS_A_PAGE:page * LESSONS_A_PAGE]:
-                name = book_name(book)
-                if not values["groups"] or values["groups"][-1]["name"] != name:
-                    values["groups"].append({"name": name, "lessons": []})
-                values["groups"][-1]["lessons"].append(shown.lesson(package))
-        return {**values, "trail": trail}
+        chosen = Chosen(asked("grade"), asked("subject"), book, asked("unit"))
+        gettext = i18n.translations(g.language).gettext
+        return self.page("browse.html", "browse", lambda: browsed(
+            self.state.catalogue(), chosen, page_number(), gettext))
 
     def search(self) -> Response:
         """What is found by a word, one or two characters of it, or its pinyin initials."""
@@ -433,17 +392,6 @@ def hit(row: ResourceRow, words: str | None) -> dict[str, Any]:
     if words and row.complete and row.type in ("document", "book"):
         item["address"] = shown.address(item["address"], find=words)
     return item
-
-
-def book_name(book: BookRow) -> str:
-    """Its edition and volume."""
-    return " ".join(part for part in (book.edition, book.volume) if part)
-
-
-def tile(row: MenuRow, address: str) -> dict[str, Any]:
-    """A large button that leads to a grade or a subject."""
-    return {"name": row.name, "count": row.packages, "address": address, "colour": shown.colour(row.name),
-            "character": shown.character(row.name)}
 
 
 def place_of(package: PackageRow) -> list[tuple[str, str | None]]:

@@ -15,6 +15,9 @@ Key = tuple[int, tuple[tuple[int, int, str], ...]]
 #: Rank of what is unknown, and of what is empty: behind all that is known.
 UNKNOWN, EMPTY = 900, 999
 
+#: Stands between the book and the unit in `isPartOf` (docs/format.md §2).
+UNIT_AFTER = " / "
+
 _DIGITS = {"〇": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7,
            "八": 8, "九": 9}
 
@@ -106,11 +109,23 @@ def same_kind(key: Key) -> Key:
     return key if key[0] == UNKNOWN else (key[0], ())
 
 
-def teaching_key(grade: str, subject: str, edition: str, volume: str, position: int,
-                 name: str) -> tuple[Key, Key, Key, Key, int, object]:
-    """The order of lessons."""
-    return (grade_key(grade), subject_key(subject), edition_key(edition), volume_key(volume), position,
-            natural(name))
+def teaching_key(grade: str, subject: str, edition: str, volume: str, part_of: str, position: int,
+                 name: str) -> tuple[Key, Key, Key, Key, Key, int, object]:
+    """The order of lessons; `part_of` as in a manifest (`isPartOf`)."""
+    return (grade_key(grade), subject_key(subject), edition_key(edition), volume_key(volume),
+            unit_key(unit_of(part_of)), position, natural(name))
+
+
+def unit_of(part_of: str) -> str:
+    """The unit in what a lesson is part of: `语文三年级上册 / 第二单元` → `第二单元`; "" where none is."""
+    return part_of.partition(UNIT_AFTER)[2].strip()
+
+
+@lru_cache(maxsize=4096)
+def unit_key(unit: str) -> Key:
+    """第二单元 before 第十单元, Unit 2 before Unit 10; what is in no unit last."""
+    text = _plain(unit)
+    return (0, natural(text)) if text else (EMPTY, ())
 
 
 @lru_cache(maxsize=4096)

@@ -76,9 +76,9 @@ def needed(database: Database, clock: Clock) -> dict[str, int]:
     now = site_time(database, clock) or contact.hub_time(database)
     if not timetable.periods or now is None:
         return {}
-    packages = database.execute("SELECT educationalLevel, about, edition, volume, position, name, id "
-                                "FROM package").fetchall()
-    packages.sort(key=lambda row: (*teaching_key(*row[:6]), row[6]))
+    packages = database.execute("SELECT educationalLevel, about, edition, volume, isPartOf, position, name, "
+                                "id FROM package").fetchall()
+    packages.sort(key=lambda row: (*teaching_key(*row[:7]), row[7]))
     opened = dict(database.execute("SELECT package, seq FROM opened").fetchall())
     wait = due(timetable, week_minute(policy_of(database), now),
                [(id_, grade, subject) for grade, subject, *_, id_ in packages], opened)

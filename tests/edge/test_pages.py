@@ -13,7 +13,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from edge.web import LESSONS_A_PAGE, RESOURCES_A_PAGE, RESULTS_A_PAGE
+from edge.browse import LESSONS_A_PAGE
+from edge.web import RESOURCES_A_PAGE, RESULTS_A_PAGE
 from kiosk_ui.i18n import DEFAULT, LANGUAGES
 from kiosk_ui.pages import FIRST_PAGE, environment, has_static, prepare
 from sync.box.journal import Journal
@@ -502,6 +503,39 @@ def test_long_lists_stand_on_several_pages_and_nothing_is_lost(room: Room) -> No
     assert not last.all("ol") or last.with_class("row") or "Nothing found" in last.words
     second = Page(room.page("/p/big?page=2"))
     assert second.all("ol")[-1].get("start") == str(RESOURCES_A_PAGE + 1)
+
+
+def test_a_book_is_shown_unit_by_unit(room: Room) -> None:
+    book = {"educationalLevel": "三年级", "about": "语文", "edition": "人教版", "volume": "上册"}
+    for name, unit, position in (
+            ("秋天的雨", " / 第二单元", 2), ("大青树下的小学", " / 第一单元", 1),
+            ("古诗三首", " / 第二单元", 1), ("综合复习", "", 9), ("海滨小城", " / 第十单元", 1)):
+        add_package(room.database, name, name, [{"name": "朗读"}], **book, position=position,
+                    isPartOf=f"人教版语文三年级上册{unit}")
+    page = Page(room.page("/browse?grade=三年级&subject=语文"))
+    assert [tag.words for tag in page.with_class("unit")] == ["第一单元", "第二单元", "第十单元", "Other"]
+    assert [link for link in page.links if link.startswith("/p/")] == [
+        f"/p/{quote(name)}" for name in ("大青树下的小学", "古诗三首", "秋天的雨", "海滨小城", "综合复习")]
+    [second] = [a.get("href") for a in page.all("a") if a.words == "第二单元"]
+    one = Page(room.page(second))
+    assert [link for link in one.links if link.startswith("/p/")] == [
+        f"/p/{quote(name)}" for name in ("古诗三首", "秋天的雨")]
+    assert [a.words for a in one.all("a") if a.get("aria-current") == "true"] == ["第二单元"]
+
+
+def test_units_can_be_chosen_in_one_of_several_books(room: Room) -> None:
+    for edition in ("人教版", "北师大版"):
+        for number in (1, 2):
+            add_package(room.database, f"{edition}{number}", f"课文{number}", [{"name": "朗读"}],
+                        educationalLevel="三年级", about="语文", edition=edition, volume="上册",
+                        isPartOf=f"{edition}语文三年级上册 / 第{number}单元")
+    both = Page(room.page("/browse?grade=三年级&subject=语文"))
+    assert not [a for a in both.all("a") if a.words == "第2单元"], "of which book?"
+    [chosen] = [a.get("href") for a in both.all("a") if a.words == "北师大版 上册"]
+    page = Page(room.page(chosen))
+    [second] = [a.get("href") for a in page.all("a") if a.words == "第2单元"]
+    assert [link for link in Page(room.page(second)).links if link.startswith("/p/")] == [
+        f"/p/{quote('北师大版2')}"]
 
 
 @pytest.mark.parametrize("words", ["青树", "树", "dqs", "DQS", "课文", " 大青树  下 "])

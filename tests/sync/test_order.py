@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.order import chinese_number, edition_key, grade_key, natural, subject_key, volume_key
+from sync.order import (
+    chinese_number,
+    edition_key,
+    grade_key,
+    natural,
+    subject_key,
+    teaching_key,
+    unit_key,
+    unit_of,
+    volume_key,
+)
 
 GRADES = ["托班", "小班", "中班", "大班", "学前", "小学", "一年级", "2年级", "三年级", "四年级", "五年级",
           "六年级", "初中", "七年级", "初二", "九年级", "高中", "高一", "高中二年级", "高三", "成人扫盲", ""]
@@ -46,9 +56,27 @@ def test_lessons_by_number() -> None:
     assert natural("第2课") < natural("第10课")
 
 
+@pytest.mark.parametrize(("part_of", "unit"), [
+    ("人教版语文三年级上册 / 第二单元", "第二单元"), ("语文三年级上册", ""), ("", ""),
+    ("Book 1 / Unit 3", "Unit 3"), (" / 第一单元", "第一单元"), ("听/说/读/写", ""),
+])
+def test_a_unit_stands_behind_its_book(part_of: str, unit: str) -> None:
+    assert unit_of(part_of) == unit
+
+
+def test_a_book_goes_unit_by_unit_although_each_counts_its_lessons_from_one() -> None:
+    ordered = [("书 / 第一单元", 1), ("书 / 第一单元", 2), ("书 / 第二单元", 1), ("书 / 第十单元", 1),
+               ("书", 1)]
+
+    def key(lesson: tuple[str, int]) -> object:
+        return teaching_key("三年级", "语文", "人教版", "上册", *lesson, "课")
+    shuffled = ordered[::-1]
+    assert sorted(shuffled, key=key) == ordered
+
+
 @given(st.lists(st.text(max_size=12), max_size=8))
 @settings(max_examples=150)
 def test_any_text_has_a_place(texts: list[str]) -> None:
-    for key in (grade_key, subject_key, volume_key, edition_key, natural):
+    for key in (grade_key, subject_key, volume_key, edition_key, unit_key, natural):
         backwards = list(reversed(texts))
         assert [key(t) for t in sorted(backwards, key=key)] == [key(t) for t in sorted(texts, key=key)]
