@@ -45,6 +45,7 @@ def local_numbers(_moment: int) -> tuple[str, ...]:
     return tuple(str(address) for address in sorted(found, key=lambda a: (not a.is_private, a)))
 
 
+@lru_cache(maxsize=8)
 def square(address: str, title: str = "") -> Markup:
     """The address (or another text, told as `title`) as a QR code: an SVG to stand inside a page, black on
     white by the style sheet."""

@@ -65,7 +65,7 @@ def lesson(package: PackageRow) -> dict[str, Any]:
         "creator": package.creator, "license": package.license, "description": package.description,
         "address": package_address(package.id), "colour": colour(package.subject),
         "character": character(package.subject, package.name),
-        "types": [(kind, counts[kind]) for kind in TYPE_ORDER if counts.get(kind)],
+        "types": tuple((kind, counts[kind]) for kind in TYPE_ORDER if counts.get(kind)),
         "left": package.bytes_left,
     }
 

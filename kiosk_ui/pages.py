@@ -24,6 +24,9 @@ STATIC = FOLDER / "static"
 #: The templates that the box's first page is made of.
 FIRST_PAGE = ("today.html", "base.html", "_parts.html", "_notices.html")
 
+#: Cards of lessons kept for each language: about 1 KB each; what is new is on several pages.
+MOST_CARDS = 1000
+
 #: A language tag that may stand in an attribute (RFC 5646, the common part).
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 #: Chinese characters: enough to tell a Chinese title from a Latin one.
@@ -56,11 +59,22 @@ def environment(language: str) -> Environment:
         words.gettext, words.ngettext, newstyle=True)
     templates.globals.update(
         language=language, static=static_address, has_static=has_static,
-        lang_of=lambda text, declared="": lang_of(text, declared, language))
+        lang_of=lambda text, declared="": lang_of(text, declared, language), lesson_card=_cards(templates))
     templates.filters.update(
         bytes=bytes_text, duration=duration_text, words=words_html, address_words=address_html,
         ago=lambda seconds: ago_text(words, seconds))
     return templates
+
+
+def _cards(templates: Environment) -> Callable[..., Markup]:
+    """The macro `lesson_card`, each card made once: it is most of what a list of lessons costs."""
+    @lru_cache(maxsize=MOST_CARDS)
+    def made(facts: tuple[tuple[str, Any], ...], level: str) -> Markup:
+        card: Markup = templates.get_template("_parts.html").module.lesson_card(  # type: ignore[attr-defined]
+            dict(facts), level)
+        return card
+
+    return lambda lesson, level="h3": made(tuple(lesson.items()), level)
 
 
 @lru_cache(maxsize=64)

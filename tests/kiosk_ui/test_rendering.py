@@ -57,3 +57,16 @@ def test_the_language_of_a_reader(wish: str | None, header: str | None, language
 def test_a_value_that_a_template_misses_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         pages.render("error.html", "en")
+
+
+def test_a_card_is_made_once_for_all_that_it_shows() -> None:
+    lesson = {"name": "春晓", "language": "zh-CN", "subject": "语文", "book": "", "address": "/p/a",
+              "colour": 1, "character": "语", "types": (("video", 2),), "left": 0}
+    card = pages.environment("en").globals["lesson_card"]
+    first = card(lesson, "h3")
+    assert card({**lesson}, "h3") is first and "<h3" in first and "/p/a" in first and "Video" in first
+    others = [{"name": "静夜思"}, {"address": "/p/b"}, {"types": (("video", 3),)}, {"types": ()}, {"left": 7},
+              {"subject": "数学"}, {"book": "人教版"}, {"colour": 2}, {"character": "数"}, {"language": "en"}]
+    assert len({first, *(card({**lesson, **other}, "h3") for other in others)}) == 1 + len(others)
+    assert "<h4" in card(lesson, "h4") and "<h3" in card(lesson, "h3")
+    assert "视频" in pages.environment("zh-CN").globals["lesson_card"](lesson)
