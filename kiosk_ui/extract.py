@@ -8,14 +8,16 @@ English it is the message id itself. A test fails while anything is empty, fuzzy
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from kiosk_ui.i18n import LOCALES, catalogue_file
+from kiosk_ui.i18n import LOCALES, catalogue_file, compiled_file
 
 ROOT = Path(__file__).parent.parent
 #: Where marked words may stand; only those of the pages are meant, not the command line's.
@@ -56,6 +58,14 @@ def updated(locale: str) -> bytes:
     return _HEADER.format(locale=locale, plural=catalogue.plural_forms).encode() + out.getvalue()
 
 
+def compiled(catalogue: bytes) -> bytes:
+    """A catalogue as pages read it; the same bytes each time, whatever the day."""
+    out, words = BytesIO(), read_po(BytesIO(catalogue))
+    words.creation_date = words.revision_date = datetime.fromtimestamp(0, UTC)
+    write_mo(out, words)
+    return out.getvalue()
+
+
 def _whole(message: Message) -> bool:
     """Has it been translated, all its plural forms?"""
     strings = message.string if isinstance(message.string, list | tuple) else (message.string,)
@@ -78,13 +88,14 @@ msgstr ""
 
 
 def main() -> None:
-    """Rewrite both catalogues and say what is missing."""
+    """Rewrite both catalogues, compile them, and say what is missing."""
     for locale in LOCALES.values():
         path = catalogue_file(locale)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(updated(locale))
-        with path.open("rb") as file:
-            missing = [message for message in read_po(file) if message.id and not _whole(message)]
+        catalogue = updated(locale)
+        path.write_bytes(catalogue)
+        compiled_file(locale).write_bytes(compiled(catalogue))
+        missing = [message for message in read_po(BytesIO(catalogue)) if message.id and not _whole(message)]
         sys.stdout.write(f"{path}: {len(missing)} missing\n")
         for message in missing:
             sys.stdout.write(f"  {message.id!r}\n")
