@@ -303,13 +303,17 @@ def build_here(database: Path, library: Path, folder: Path) -> None:
 
 
 def _ask(opened: _Open, tiers: Sequence[tantivy.Query], limit: int, offset: int) -> Results:
+    """Each query costs what it finds, so the lower ranks are only counted where the higher ones fill the
+    page: by the last of `tiers`, that finds them all."""
     total = by_text = 0
     keys: list[Key] = []
     for query, fields in zip(tiers, _TIERS, strict=False):
         start, wanted = max(offset - total, 0), limit - len(keys)
-        found: Any = opened.searcher.search(query, limit=max(wanted, 1), offset=start, count=True,
-                                            order_by_field="rank", order=tantivy.Order.Asc)
-        if wanted > 0 and start < found.count:
+        if wanted <= 0:
+            total = _find(opened, tiers[-1], 1, 0).count
+            break
+        found = _find(opened, query, wanted, start)
+        if start < found.count:
             for _, address in found.hits:
                 package, _, resource = str(opened.searcher.doc(address)["key"][0]).partition("\n")
                 keys.append((package, resource))
@@ -318,8 +322,14 @@ def _ask(opened: _Open, tiers: Sequence[tantivy.Query], limit: int, offset: int)
     return Results(total, tuple(keys), "index", opened.state.generation, by_text)
 
 
+def _find(opened: _Open, query: tantivy.Query, limit: int, offset: int) -> Any:
+    return opened.searcher.search(query, limit=limit, offset=offset, count=True, order_by_field="rank",
+                                  order=tantivy.Order.Asc)
+
+
 def queries(words: Sequence[Word], filters: dict[str, str]) -> list[tantivy.Query]:
-    """One query for each rank of results, the best first; none of them finds what a better one finds."""
+    """One query for each rank of results, the best first; none of them finds what a better one finds. And one
+    that finds all that they find."""
     index = schema()
     narrow = [(tantivy.Occur.Must, tantivy.Query.term_query(index, name, "=" + value))
               for name, value in filters.items()]
@@ -329,6 +339,8 @@ def queries(words: Sequence[Word], filters: dict[str, str]) -> list[tantivy.Quer
         query = _all(index, words, fields)
         found.append(tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *narrow, *better]))
         better = [(tantivy.Occur.MustNot, query)]
+    if words:  # the last rank's words are looked for in all fields
+        found.append(tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *narrow]))
     return found
 
 

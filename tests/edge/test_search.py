@@ -85,6 +85,29 @@ def test_pages_of_results_fit_together(database: Database, index: SearchIndex) -
     assert index.search("春", offset=10**12) == (12, [])
 
 
+def test_each_page_knows_how_many_there_are_of_all_ranks(
+        database: Database, index: SearchIndex, tmp_path: Path) -> None:
+    sha256 = name_of("春 in a text")
+    file = tmp_path / "library" / "objects" / sha256[:2] / sha256
+    file.parent.mkdir(parents=True)
+    file.write_text("春风 吹")
+    for grade in ("一年级", "二年级"):
+        add_package(database, f"names {grade}", "甲", [{"name": f"春 {n}"} for n in range(3)],
+                    educationalLevel=grade)
+        add_package(database, f"package {grade}", "春天", [{"name": f"图 {n}"} for n in range(2)],
+                    educationalLevel=grade)
+        add_package(database, f"text {grade}", "乙", [{"name": "丙", "text": sha256}], educationalLevel=grade)
+    index.refresh()
+    for filters, total in (({}, 12), ({"grade": "二年级"}, 6)):
+        everything = index.search("春", **filters)[1]
+        assert len(everything) == total
+        for limit in range(total + 1):
+            for offset in (0, 1, 5, 11):
+                found = index.results("春", limit=limit, offset=offset, **filters)
+                assert (found.total, list(found.keys)) == (total, everything[offset:offset + limit])
+                assert found.by_text == sum(package.startswith("text") for package, _ in found.keys)
+
+
 def test_texts_are_found_and_the_page_is_known(
         database: Database, index: SearchIndex, tmp_path: Path) -> None:
     text = "第一页 春天\f第二页 蒲公英 photosynthesis\f第三页 蒲公英"
