@@ -186,6 +186,10 @@ class _DisplayPages:
         if display is None or not self.may_drive(display):
             abort(403)
         action, value = request.form.get("action", ""), request.form.get("value", "")
+        if action == "forget":
+            answer = no_store(redirect("/remote", 303))
+            self.keep_keys(answer, [(name, key) for name, key in self.keys().items() if name != id])
+            return answer
         done: Display | None = display
         if action == "draw":
             points = read_points(value)
@@ -297,7 +301,10 @@ class _DisplayPages:
         """Let this device drive the screen."""
         keys = self.keys()
         keys.pop(display.id, None)
-        kept = [*keys.items(), (display.id, key_of(self.secret, display))][-MOST_KEYS:]
+        self.keep_keys(answer, [*keys.items(), (display.id, key_of(self.secret, display))][-MOST_KEYS:])
+
+    def keep_keys(self, answer: AnyResponse, kept: list[tuple[str, str]]) -> None:
+        """These are the keys that this device holds from now on."""
         answer.set_cookie(KEYS_COOKIE, "-".join(f"{name}.{key}" for name, key in kept), max_age=COOKIE_AGE_S,
                           httponly=True, samesite="Strict", secure=request.is_secure)
 

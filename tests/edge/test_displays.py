@@ -162,6 +162,17 @@ def test_a_new_code_shuts_the_others_out(room: Room) -> None:
     assert commands(second, one, theirs) == 403 and commands(first, one, mine) == 303
 
 
+def test_a_screen_goes_from_the_list_of_one_device(room: Room) -> None:
+    (_, one), (_, other) = screen_of(room), screen_of(room)
+    (first, mine), (second, theirs) = phone_of(room, one.code), phone_of(room, one.code)
+    assert first.post("/remote", data={"token": mine, "code": other.code}).status_code == 303
+    answer = first.post(f"/remote/{one.id}", data={"token": mine, "action": "forget"})
+    assert answer.status_code == 303 and answer.location == "/remote"
+    links = [link for link in Page(first.get("/remote").text).links if link.startswith("/remote/")]
+    assert links == [f"/remote/{other.id}"]
+    assert commands(first, one, mine) == 403 and commands(second, one, theirs) == 303
+
+
 @pytest.mark.parametrize("data", [
     {"action": "fly"}, {"action": "seek", "value": "nan"}, {"action": "seek", "value": "soon"},
     {"action": "page", "value": "1e99"}, {"action": "draw", "value": "1,2 <b>"}, {}])
