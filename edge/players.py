@@ -32,7 +32,7 @@ H5P = "h5p.json"
 #: Largest page of a course that gets the API, in bytes: pages with pictures written into them are below it.
 MOST_PAGE_BYTES = 16 * 1024 * 1024
 #: What of `kiosk_ui/static` the content origin gives out.
-_GIVEN = ("h5p/", "scorm/", "content/")
+_GIVEN = ("h5p/", "scorm/", "content/", "keys.js")
 #: How long a browser keeps it, in seconds; its address changes with it, but for what h5p-standalone names.
 _AGE_S = 3600
 _HTML = ("text/html", "application/xhtml+xml")
@@ -127,7 +127,8 @@ def blueprint(state: EdgeState) -> Blueprint:
         response = Response(_H5P_PAGE.format(name=escape(row.name), path=escape(folder),
                                              storage=_address("content/storage.js"),
                                              player=_address("h5p/main.bundle.js"),
-                                             script=_address("content/h5p.js")), mimetype="text/html")
+                                             script=_address("content/h5p.js"),
+                                             keys=_address("keys.js")), mimetype="text/html")
         response.headers["Cache-Control"] = "no-cache"
         return response
 
@@ -140,6 +141,7 @@ _H5P_PAGE = """<!doctype html>
 <title>{name}</title><style>body {{ margin: .5rem; background: #fff; }}</style></head>
 <body><main id="h5p" data-path="{path}"></main>
 <script src="{storage}"></script><script src="{player}"></script><script src="{script}"></script>
+<script src="{keys}"></script>
 </body></html>
 """
 
@@ -187,7 +189,8 @@ def _with_charset(media_type: str, page: bytes) -> str:
 def _scripts(version: str) -> bytes:
     libraries = ["content/storage.js", *(name for of, name in _LIBRARIES.items() if version in ("", of))]
     tags = "".join(f'<script src="{_address(name)}"></script>' for name in libraries)
-    return f'{tags}<script src="{_address("content/scorm.js")}" data-version="{version}"></script>'.encode()
+    tags += f'<script src="{_address("content/scorm.js")}" data-version="{version}"></script>'
+    return f'{tags}<script src="{_address("keys.js")}" defer></script>'.encode()
 
 
 def _address(name: str) -> str:

@@ -130,7 +130,11 @@
 
   function draw(x, y) {
     var box = pad.getBoundingClientRect();
-    var here = [Math.max(0, Math.min(1, (x - box.left) / box.width)), Math.max(0, Math.min(1, (y - box.top) / box.height))];
+    point((x - box.left) / box.width, (y - box.top) / box.height);
+  }
+
+  function point(x, y) {
+    var here = [Math.max(0, Math.min(1, x)), Math.max(0, Math.min(1, y))];
     points.push(Math.round(here[0] * 9999) + ',' + Math.round(here[1] * 9999));
     pen.lineWidth = 4;
     pen.lineCap = 'round';
@@ -152,7 +156,35 @@
     wipe = setTimeout(function () { pen.clearRect(0, 0, canvas.width, canvas.height); }, 3000);
   }
 
+  /* By keys: OK takes the pointer in hand and lays it down again, the arrows draw. */
+  var STEP = 0.04;      /* so far goes an arrow, as a share of the screen */
+  var REST_MS = 1500;   /* the line ends so long after the last arrow */
+  var WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1],
+    37: [-1, 0], 39: [1, 0], 38: [0, -1], 40: [0, 1] };
+  var hand = null;
+  var rest = 0;
+
+  function hold(place) {
+    hand = place;
+    pad.className = 'remote-pad' + (hand ? ' held' : '');
+    clearTimeout(rest);
+    if (hand) { point(hand[0], hand[1]); rest = setTimeout(lift, REST_MS); } else { lift(); }
+  }
+
+  function aim(event) {
+    var way = WAYS[event.key] || WAYS[event.keyCode];
+    if (event.altKey || event.ctrlKey || event.metaKey) { return; }
+    if (event.key === 'Enter' || event.keyCode === 13) {
+      hold(hand ? null : [0.5, 0.5]);
+    } else if (hand && way) {
+      hold([Math.max(0, Math.min(1, hand[0] + STEP * way[0])), Math.max(0, Math.min(1, hand[1] + STEP * ratio * way[1]))]);
+    } else { return; }
+    event.preventDefault();
+  }
+
   if (pad) {
+    pad.addEventListener('keydown', aim);
+    pad.addEventListener('blur', function () { hold(null); });
     part('pad-part').hidden = false;
     shape(+pad.getAttribute('data-shape'));
     pad.addEventListener('touchstart', function (event) { event.preventDefault(); draw(event.touches[0].clientX, event.touches[0].clientY); }, { passive: false });

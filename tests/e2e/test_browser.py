@@ -272,6 +272,26 @@ def test_a_remote_control_opens_a_lesson_and_a_film(box: Stage, browser: Any) ->
     assert browser.current_url == box.url
 
 
+def test_arrows_pass_a_list_of_choices_that_ok_takes_in_hand(box: Stage, browser: Any) -> None:
+    """Else what stands below it cannot be reached, or the choice changes on the way past."""
+    go(browser, box.url + "upload")
+    choices = find(browser, "#license")
+    browser.execute_script("arguments[0].focus()", choices)
+
+    def arrow(key: str, times: int = 1) -> tuple[int, bool]:
+        """What is chosen after these keys, and whether the list still has the frame."""
+        ActionChains(browser).send_keys(*[key] * times).perform()
+        return (browser.execute_script("return arguments[0].selectedIndex", choices),
+                browser.switch_to.active_element == choices)
+    assert arrow(Keys.ENTER) == (0, True)
+    assert arrow(Keys.ARROW_DOWN, 2) == (2, True)
+    assert arrow(Keys.ARROW_UP) == (1, True)
+    assert arrow(Keys.ENTER) == (1, True)
+    assert arrow(Keys.ARROW_DOWN) == (1, False)
+    assert arrow(Keys.ARROW_UP) == (1, True)
+    assert arrow(Keys.ARROW_UP) == (1, False)
+
+
 def test_what_has_the_focus_is_plain_to_see(box: Stage, browser: Any) -> None:
     for path in ("", "browse", "upload", "search?q=青树"):
         go(browser, box.url + path)
