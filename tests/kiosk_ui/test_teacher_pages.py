@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from kiosk_ui.extract import messages
 from kiosk_ui.i18n import translations
+from tests.e2e import test_teachers_day
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,7 +23,9 @@ def said(language: str) -> list[re.Pattern[str]]:
             for text in texts]
 
 
-@pytest.mark.parametrize(("name", "language"), [("teacher.md", "en"), ("teacher.zh.md", "zh-CN")])
+@pytest.mark.parametrize(("name", "language"), [
+    ("teacher.md", "en"), ("teacher.zh.md", "zh-CN"),
+    ("teachers-day.md", "en"), ("teachers-day.zh.md", "zh-CN")])
 def test_the_words_of_the_screen_are_quoted_as_they_are(name: str, language: str) -> None:
     text = " ".join((DOCS / name).read_text("utf-8").split())
     quoted = re.findall(r"\*\*(.+?)\*\*", text)
@@ -37,3 +41,17 @@ def test_both_pages_say_the_same_things() -> None:
     for text in (english, chinese):
         for linked in re.findall(r"\]\(([^)]+)\)", text):
             assert (DOCS / linked).is_file(), linked
+
+
+def test_each_task_of_the_day_is_tested_at_each_size_and_nothing_else_is() -> None:
+    """docs/teachers-day.md and tests/e2e/test_teachers_day.py name the same tasks, in the same order."""
+    english, chinese = ((DOCS / f"teachers-day{name}.md").read_text("utf-8") for name in ("", ".zh"))
+    heads = re.findall(r"^## (\d+)\. (.+)$", english, re.MULTILINE)
+    tasks = [f"test_{int(number):02}_" + re.sub(r"\W+", "_", head.lower().replace("'", ""))
+             for number, head in heads]
+    tests = [name for name, value in vars(test_teachers_day).items() if name.startswith("test_")]
+    assert 12 <= len(tasks) <= 18 and tests == tasks
+    assert [number for number, _ in heads] == re.findall(r"^## (\d+)\. ", chinese, re.MULTILINE)
+    for name in tests:
+        assert "day" in inspect.signature(getattr(test_teachers_day, name)).parameters, name
+    assert list(test_teachers_day.SIZES) == [390, 1024, 1920]
