@@ -125,16 +125,21 @@ MANIFEST_2004 = """<?xml version="1.0" encoding="UTF-8"?>
 #: An H5P library of our own: one question, by the same calls as the libraries of h5p.org.
 _H5P_LIBRARY = """var H5P = H5P || {};
 H5P.TestQuestion = (function ($) {
-  function TestQuestion(params, id) {
+  function TestQuestion(params, id, extras) {
     H5P.EventDispatcher.call(this);
     this.contentId = id;
     this.params = params;
+    this.said = extras && extras.previousState ? extras.previousState.said : null;
   }
   TestQuestion.prototype = Object.create(H5P.EventDispatcher.prototype);
   TestQuestion.prototype.constructor = TestQuestion;
   TestQuestion.prototype.getTitle = function () { return this.params.question; };
+  TestQuestion.prototype.getCurrentState = function () {
+    return this.said === null ? undefined : {said: this.said};
+  };
   TestQuestion.prototype.attach = function ($container) {
     var self = this;
+    function say(right) { $container.append($('<p class="said">').text(right ? '对' : '再想想')); }
     $container.append($('<h2>').text(self.params.question));
     $.each(self.params.answers, function (number, answer) {
       $('<button type="button">').text(answer).on('click', function () {
@@ -143,9 +148,11 @@ H5P.TestQuestion = (function ($) {
         event.data.statement.result = {response: String(number)};
         event.setScoredResult(right ? 1 : 0, 1, self, true, right);
         self.trigger(event);
-        $container.append($('<p class="said">').text(right ? '对' : '再想想'));
+        self.said = right;
+        say(right);
       }).appendTo($container);
     });
+    if (self.said !== null) { say(self.said); }
   };
   return TestQuestion;
 })(H5P.jQuery);

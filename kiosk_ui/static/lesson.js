@@ -51,6 +51,7 @@
   if (!/^[0-9a-f-]{36}$/.test(device)) { device = random(); write(DEVICE, device); }
 
   var done = false;  // has it said all, because this page is left?
+  var anew = false;  // shall it begin anew? What it says while its page goes is of before.
 
   /* -- starting it: what it said last goes with its name, which is there before any script of it. */
   function begin() {
@@ -85,7 +86,7 @@
     var told = event.data && event.data.teachpoint;
     if (event.origin !== 'null' || !told || typeof told !== 'object' || !ours(event.source)) { return; }
     if (told.kind === 'left') { done = true; }
-    if (told.kind === 'state' && event.source === frame.contentWindow) { keep(told.state); }
+    if (told.kind === 'state' && !anew && event.source === frame.contentWindow) { keep(told.state); }
     if (told.kind === 'failed') { document.querySelector('[data-lesson-failed]').hidden = false; }
     if (told.kind === 'result' && told.result && VERBS.indexOf(told.result.verb) >= 0) { note(told.result); }
   });
@@ -172,7 +173,7 @@
     full.addEventListener('click', function () { wide.call(frame); frame.focus(); });
   }
   if (again) {
-    again.addEventListener('click', function () { keep(null); window.location.reload(); });
+    again.addEventListener('click', function () { anew = true; keep(null); window.location.reload(); });
   }
   begin();
   send();

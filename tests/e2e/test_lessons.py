@@ -148,6 +148,15 @@ def test_h5p_is_played(box: Stage, browser: Any) -> None:
     assert find(browser, "#h5p .said").text == "对"
     browser.switch_to.default_content()
     noted(browser)
+    follow(browser, find(browser, ".crumbs a:last-of-type"))  # leaving it, it is asked where it is
+    go(browser, page_of(box, "选一选"))
+    inside(browser)
+    wait_for("the answer of before", lambda: found(browser, "#h5p .said"))
+    browser.switch_to.default_content()
+    follow(browser, find(browser, "[data-lesson-again]"))
+    inside(browser)
+    wait_for("the question", lambda: found(browser, "#h5p h2"))
+    assert not found(browser, "#h5p .said")
     assert complaints(browser) == []
 
 

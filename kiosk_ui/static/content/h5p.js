@@ -3,6 +3,11 @@
 (function () {
   'use strict';
   var place = document.getElementById('h5p'), page = window.top;
+  /* Seconds between two looks at how far one is; also when something is completed, and when the page is left. */
+  var SAVE_EVERY_S = 5;
+  var given = {};
+  try { given = JSON.parse(window.name).teachpoint || {}; } catch (nothing) { given = {}; }
+  var before = given.state && typeof given.state.h5p === 'string' ? [{state: given.state.h5p}] : undefined;
 
   function tell(message) {
     if (page !== window) { page.postMessage({teachpoint: message}, '*'); }
@@ -10,8 +15,17 @@
 
   window.addEventListener('message', function (event) {
     var told = event.data && event.data.teachpoint;
-    if (told && told.kind === 'leave' && event.source === page) { tell({kind: 'left'}); }
+    if (!told || told.kind !== 'leave' || event.source !== page) { return; }
+    (window.H5P && window.H5P.instances || []).forEach(function (one) {
+      if (typeof one.getCurrentState === 'function') { keep(one.getCurrentState()); }
+    });
+    tell({kind: 'left'});
   });
+
+  /* What a content says of where one is; it gets it back the next time. */
+  function keep(state) {
+    if (state !== undefined && state !== null) { tell({kind: 'state', state: {h5p: JSON.stringify(state)}}); }
+  }
 
   function failed(reason) { tell({kind: 'failed', reason: String(reason).slice(0, 200)}); }
 
@@ -33,8 +47,11 @@
   try {
     new window.H5PStandalone.H5P(place, {
       h5pJsonPath: place.getAttribute('data-path'), frameJs: '/play/h5p/frame.bundle.js',
-      frameCss: '/play/h5p/styles/h5p.css', embedType: 'div', frame: false, icon: false
+      frameCss: '/play/h5p/styles/h5p.css', embedType: 'div', frame: false, icon: false,
+      saveFreq: SAVE_EVERY_S, contentUserData: before
     }).then(function () {
+      /* The core would send it to a site that people sign in to. */
+      window.H5P.setUserData = function (id, name, state) { if (name === 'state') { keep(state); } };
       window.H5P.externalDispatcher.on('xAPI', function (event) {
         if (event.data && event.data.statement) { told(event.data.statement); }
       });
