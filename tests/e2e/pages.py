@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from selenium.common.exceptions import (
@@ -104,10 +105,12 @@ def inside(driver: Any) -> Any:
     return driver
 
 
-def violations(driver: Any, script: str) -> list[tuple[str, list[str]]]:
-    """What axe-core holds against the page: WCAG 2.2 A and AA, as far as a program can tell."""
+def violations(driver: Any, script: str, *, but: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+    """What axe-core holds against the page: WCAG 2.2 A and AA, as far as a program can tell; `but` for some
+    of its rules."""
     driver.execute_script(script)
     result = driver.execute_async_script(
         "const done = arguments[0]; axe.run(document, {iframes: false, runOnly: ['wcag2a', 'wcag2aa', "
         "'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(done)")
-    return [(rule["id"], [node["html"][:140] for node in rule["nodes"]]) for rule in result["violations"]]
+    return [(rule["id"], [node["html"][:140] for node in rule["nodes"]]) for rule in result["violations"]
+            if rule["id"] not in but]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sync.box import session
+from sync.box import session, ssh_link
 from sync.box.https import Https
 from sync.box.journal import Journal
 from sync.box.outbox import Outbox
@@ -28,6 +28,7 @@ def relay(paired: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
     """What goes over SSH can be held here; HTTPS goes past it."""
     monkeypatch.setattr(session, "LOOK_EVERY_S", 0.2)
     monkeypatch.setattr(session, "UPLOADS_LOOK_S", 0.2)
+    monkeypatch.setattr(ssh_link, "ALIVE_MOST", 100)  # what stands is not given up however slow we are
     paired.serve_hub()
     found = Relay(paired.ssh_port)
     try:
