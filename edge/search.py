@@ -12,6 +12,7 @@ texts, but never nothing. An index that turns out damaged is dropped and built a
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import threading
@@ -45,6 +46,8 @@ REST_TIMES = 10
 REST_AFTER_FAILURE_S = 60.0
 #: Longest an update may take, in seconds: a million resources on a slow box.
 MOST_UPDATE_S = 6 * 3600.0
+#: How far the program that updates the index stands back for those who wait for a page, as nice(1) counts.
+NICENESS = 10
 #: A word of at least this many letters is also looked for as the beginning of words in texts.
 LEAST_TEXT_PREFIX = 3
 
@@ -99,7 +102,15 @@ def build_in_child(database: Path, library: Path, folder: Path,
     frozen = getattr(sys, "frozen", False)  # the one executable has no `-m`; there it is a command
     command = (["box", "index", "--data", str(database.parent)] if frozen else
                ["-m", "edge.indexing", str(database), str(library), str(folder)])
-    programs.run(sys.executable, *command, timeout_s=MOST_UPDATE_S, started=started,
+
+    def begun(process: Any) -> None:
+        with contextlib.suppress(OSError):  # it has ended already
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, process.pid, max(ours, NICENESS))
+        if started is not None:
+            started(process)
+
+    programs.run(sys.executable, *command, timeout_s=MOST_UPDATE_S, started=begun,
                  cwd=None if frozen else Path(__file__).parent.parent)
 
 

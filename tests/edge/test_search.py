@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -14,7 +15,7 @@ from sqlite_utils import Database
 
 from edge import indexing
 from edge.indexing import read_state, update
-from edge.search import SearchIndex, build_here
+from edge.search import NICENESS, SearchIndex, build_here, build_in_child
 from sync.database import transaction
 from sync.errors import Broken
 from tests.edge.shelf_rows import add_package, bump, make_database, name_of, resource_id
@@ -276,6 +277,15 @@ def test_a_program_of_its_own_builds_it(database: Database, tmp_path: Path) -> N
     index = SearchIndex(tmp_path / "index", tmp_path / "box.db")
     assert index.refresh()
     assert index.search("dqs")[0] == 2
+
+
+def test_the_program_stands_back_for_pages(database: Database, tmp_path: Path) -> None:
+    lesson(database)
+    seen = []
+    build_in_child(tmp_path / "box.db", tmp_path / "library", tmp_path / "index",
+                   lambda process: seen.append(os.getpriority(os.PRIO_PROCESS, process.pid)))
+    assert seen == [max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))]
+    assert read_state(tmp_path / "index")
 
 
 def test_the_program_tells_of_a_broken_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
