@@ -116,9 +116,10 @@ def words_html(text: object) -> Markup:
 
 
 def address_html(address: object) -> Markup:
-    """An address that may break after its `//`, without the last slash that nobody types."""
+    """An address that may break after its `//` and before each other slash, without the last slash that
+    nobody types."""
     scheme, slashes, rest = str(address).rstrip("/").partition("//")
-    return Markup("{}{}<wbr>{}").format(scheme, slashes, rest)
+    return Markup("{}{}<wbr>{}").format(scheme, slashes, Markup("<wbr>/").join(rest.split("/")))
 
 
 def bytes_text(count: int) -> str:

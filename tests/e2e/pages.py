@@ -38,6 +38,16 @@ return [document.scrollingElement.scrollWidth > w, ...all.filter(e => {
 }).map(e => e.outerHTML.slice(0, 90))]"""
 
 
+#: A script: buttons beside each other of which one stands higher, or that touch each other.
+CROOKED = """
+const rows = [...document.querySelectorAll('main p, main form')].map(p => [...p.children].filter(
+  e => e.matches('.button') && e.getClientRects().length).map(e => [e, e.getBoundingClientRect()]));
+return rows.flatMap(row => row.slice(1).filter(([, b], n) => {
+  const a = row[n][1];
+  return b.top < a.bottom && a.top < b.bottom && (Math.abs(a.top - b.top) > 1 || b.left - a.right < 4);
+}).map(([e]) => e.outerHTML.slice(0, 90)))"""
+
+
 def resources(stage: Stage) -> dict[str, Any]:
     return {one["name"]: one for one in ask(stage.url + "api/v1/resources?limit=100")["items"]}
 

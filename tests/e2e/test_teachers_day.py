@@ -23,7 +23,7 @@ from sync.layout import object_path
 from tests.e2e.browser import MISSING, open_browser
 from tests.e2e.class_lessons import ffmpeg
 from tests.e2e.hands import SIZES, Finger, Hands, Remote, hands, take
-from tests.e2e.pages import complaints, find, found, inside
+from tests.e2e.pages import CROOKED, complaints, find, found, inside
 from tests.e2e.stage import Stage, ask, wait_for
 from tests.e2e.viewer_files import pdf
 from tests.edge.books import make_epub
@@ -110,8 +110,9 @@ class Day:
         return self.hands.say(text)
 
     def press(self, words: str, selector: str = "a, button, summary") -> None:
-        """Press what has these words (a msgid), and come to another page."""
+        """Press what has these words (a msgid), and come to another page; its buttons stand in line."""
         self.hands.follow(selector, self.word(words))
+        assert self.driver.execute_script(CROOKED) == [], words
 
     def switch(self, words: str, selector: str = "button") -> None:
         """Press what has these words, and stay."""

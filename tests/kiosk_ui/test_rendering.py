@@ -35,6 +35,7 @@ def test_commands_inside_words_are_code_and_all_is_escaped() -> None:
     assert pages.words_html("<b> run `ls <x>` & go") == "&lt;b&gt; run <code>ls &lt;x&gt;</code> &amp; go"
     assert pages.words_html("a ` lone one <i>") == "a ` lone one &lt;i&gt;"
     assert pages.address_html("http://<x>:80/") == "http://<wbr>&lt;x&gt;:80"
+    assert pages.address_html("http://a:80/plan/<x>") == "http://<wbr>a:80<wbr>/plan<wbr>/&lt;x&gt;"
 
 
 @pytest.mark.parametrize(("text", "declared", "page", "attribute"), [
