@@ -26,8 +26,8 @@ from tests.e2e.stage import wait_for
 
 #: Most turns of looking and pressing until something has the focus: a person gives up sooner.
 MOST_TURNS = 120
-#: A busy machine lets a touch last so long that the browser takes it for a long one, which clicks nothing:
-#: after so many seconds it is tried again, so often at most.
+#: On a busy machine a touch lasts so long that the browser takes it for a long one, which clicks nothing, or
+#: what was to be touched has just moved: after so many seconds it is tried again, so often at most.
 TOUCH_S, MOST_TOUCHES = 3.0, 10
 #: A moving finger is told of so often, in seconds.
 FINGER_S = 0.03
@@ -70,8 +70,12 @@ const along = t.top + t.height / 2 < a.top + a.height / 2 ? ['up', 'down'] : ['d
 return [false, name, t.top >= a.bottom - 2 || t.bottom <= a.top + 2
   ? [along[0], across[0], across[1], along[1]] : [across[0], along[0], along[1], across[1]]];
 """
-#: Listen whether a touch becomes a click; has it, or is another page there already?
-_LISTEN = "window.touched = false; addEventListener('click', () => { window.touched = true; }, true);"
+#: Listen whether a touch becomes a click of the target; has it, or is another page there already?
+_LISTEN = _TARGET + """
+window.touched = false;
+addEventListener('click', event => {
+  window.touched = window.touched || Boolean(target) && target.contains(event.target); }, true);
+"""
 _TOUCHED = "return window.touched !== false"
 _ARROWS = {"up": Keys.ARROW_UP, "down": Keys.ARROW_DOWN, "left": Keys.ARROW_LEFT, "right": Keys.ARROW_RIGHT}
 
@@ -189,8 +193,9 @@ class Finger(Hands):
 
     def press(self, selector: str, words: str = "") -> None:
         for _ in range(MOST_TOUCHES):
-            self.driver.execute_script(_LISTEN)
-            self.touch(self._place(selector, words))
+            place = self._place(selector, words)
+            self.driver.execute_script(_LISTEN, selector, words)
+            self.touch(place)
             with suppress(AssertionError):
                 wait_for("the touch to count", lambda: self.look(_TOUCHED), TOUCH_S)
                 return

@@ -339,6 +339,8 @@ def room_screen(day: Day) -> str:
 def show_on_screen(day: Day, name: str, code: str = "") -> None:
     """Open it and show it; where this device drives no screen yet, type the code."""
     day.open(name)
+    if name == PAPER:
+        shows(day, 1)
     day.press("Show on the screen")
     if found(day.driver, "#code"):
         day.hands.write("#code", code)
