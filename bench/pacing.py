@@ -27,7 +27,8 @@ class Paced:
 
 
 def pace(url: str, paths: list[str], clients: int, pages_per_s: float, seconds: float) -> Paced:
-    """So many clients ask for `paths` below `url` in turn, each so often. In a process of its own.
+    """So many clients ask for `paths` below `url` in turn, each so often and from a place of its own on. In
+    a process of its own.
 
     Raises CalledProcessError where one was not answered with 200.
     """
@@ -38,19 +39,20 @@ def pace(url: str, paths: list[str], clients: int, pages_per_s: float, seconds: 
 
 
 async def _run(url: str, paths: list[str], clients: int, pages_per_s: float, seconds: float) -> Paced:
-    found = await asyncio.gather(*(_client(url, paths, number, pages_per_s, seconds)
+    found = await asyncio.gather(*(_client(url, paths, number, clients, pages_per_s, seconds)
                                    for number in range(clients)))
     took_ms = [took * 1000 for one in found for took in one]
     return Paced(len(took_ms), *(percentile(took_ms, share) for share in (0.5, 0.95, 0.99)))
 
 
-async def _client(url: str, paths: list[str], number: int, pages_per_s: float, seconds: float) -> list[float]:
+async def _client(url: str, paths: list[str], number: int, clients: int, pages_per_s: float,
+                  seconds: float) -> list[float]:
     parts, chance = urlsplit(url), random.Random(number)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
     took = []
     began = time.monotonic()
     due = began + chance.random() / pages_per_s
-    turn = chance.randrange(len(paths))
+    turn = number * len(paths) // clients
     while due < began + seconds:
         await asyncio.sleep(max(due - time.monotonic(), 0))
         asked = time.monotonic()
