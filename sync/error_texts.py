@@ -45,9 +45,9 @@ TEXTS: dict[str, dict[str, Text]] = {
         "zh": ("对象 {sha256} 的内容与其名称不符。", "已隔离，下次同步时会重新获取。"),
     },
     "object-missing": {
-        "en": ("The object {sha256} is not in the library.",
-               "Sync again; at the hub, publish the package again."),
-        "zh": ("资源库中没有对象 {sha256}。", "请重新同步；如在中心校，请重新发布该资源包。"),
+        "en": ("A file that belongs to a lesson is missing: {sha256}.",
+               "Sync again; if it stays, publish the package at the hub again."),
+        "zh": ("课程缺少一个文件：{sha256}。", "请重新同步；若仍缺少，请在中心校重新发布该资源包。"),
     },
     "object-too-large": {
         "en": ("The object {sha256} is larger than the {most_bytes} bytes allowed here.",
