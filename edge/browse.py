@@ -59,7 +59,7 @@ def _lessons(everything: list[BookRow], chosen: Chosen, page: int) -> Shelf:
     units = _units(books[0]) if len(books) == 1 else []
     rows = [(book, package) for book in books for package in book.packages
             if chosen.unit is None or unit_of(package.book) == chosen.unit]
-    count = max(1, -(-len(rows) // LESSONS_A_PAGE))
+    count = shown.page_count(len(rows), LESSONS_A_PAGE)
     page = min(page, count)
     edition, volume = chosen.book or (None, None)
     return {

@@ -12,11 +12,7 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import (
-    form_page,
-    must_be_ours,
-    see_other,
-)
+from edge.forms import form_page, must_be_ours, see_other
 from edge.web import Classroom
 from sync.box.journal import Journal
 from sync.box.line import policy_of

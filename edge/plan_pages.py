@@ -11,11 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
 from edge.catalogue import ResourceRow
-from edge.forms import (
-    form_page,
-    must_be_ours,
-    see_other,
-)
+from edge.forms import form_page, must_be_ours, see_other
 from edge.help_page import square
 from edge.plans import Plan, Plans
 from edge.sign_in import SignIn

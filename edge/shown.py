@@ -90,6 +90,11 @@ def file_name(resource: ResourceRow) -> str:
     return f"{stem[:MOST_FILE_NAME - len(suffix) - 1]}.{suffix}"
 
 
+def page_count(rows: int, rows_a_page: int) -> int:
+    """How many pages a list of so many rows has: one at least."""
+    return max(1, -(-rows // rows_a_page))
+
+
 def pages(path: str, number: int, count: int, **query: str | int | None) -> dict[str, Any]:
     """The links before and after page `number` of `count`."""
     def at(page: int) -> str | None:

@@ -21,13 +21,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import (
-    cookie_of,
-    form_page,
-    must_be_ours,
-    page_with_form,
-    see_other,
-)
+from edge.forms import cookie_of, form_page, must_be_ours, page_with_form, see_other
 from edge.web import Classroom, local_address
 from kiosk_ui import pages
 from sync.box.journal import Journal

@@ -13,11 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from edge import shown
-from edge.forms import (
-    form_page,
-    must_be_ours,
-    see_other,
-)
+from edge.forms import form_page, must_be_ours, see_other
 from edge.web import Classroom
 from sync.box.journal import Journal
 from sync.box.timetable import set_own_timetable, timetable_of

@@ -16,12 +16,7 @@ from flask import Blueprint, Flask, Request, Response, abort, g, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.forms import (
-    form_page,
-    genuine,
-    must_be_ours,
-    see_other,
-)
+from edge.forms import form_page, genuine, must_be_ours, see_other
 from edge.origin import same_origin
 from edge.sign_in import SignIn
 from edge.state import EdgeState

@@ -168,7 +168,7 @@ class Classroom:
         def values() -> dict[str, Any]:
             rows = self.state.catalogue().several(keys)
             by_text = set(keys[len(keys) - in_texts:])
-            count = max(1, -(-total // RESULTS_A_PAGE))
+            count = shown.page_count(total, RESULTS_A_PAGE)
             return {"q": q, "total": total,
                     "results": [hit(row, q if (row.package, row.id) in by_text else None) for row in rows],
                     "filtered": kind is not None, "without_filter": shown.address("/search", q=q),
@@ -202,7 +202,7 @@ class Classroom:
         row = self.state.catalogue().package(package)
         if row is None:
             abort(404)
-        page = min(page_number(), max(1, -(-row.resources // RESOURCES_A_PAGE)))
+        page = min(page_number(), shown.page_count(row.resources, RESOURCES_A_PAGE))
 
         def values() -> dict[str, Any]:
             start = (page - 1) * RESOURCES_A_PAGE
@@ -211,7 +211,7 @@ class Classroom:
                     "resources": [shown.item(resource) for resource in found.items],
                     "first_number": start + 1,
                     "pages": shown.pages(shown.package_address(package), page,
-                                         max(1, -(-found.total // RESOURCES_A_PAGE)))}
+                                         shown.page_count(found.total, RESOURCES_A_PAGE))}
         return self.page("lesson.html", "browse", values)
 
     def resource(self, package: str, resource: str) -> AnyResponse:

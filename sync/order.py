@@ -121,11 +121,9 @@ def unit_of(part_of: str) -> str:
     return part_of.partition(UNIT_AFTER)[2].strip()
 
 
-@lru_cache(maxsize=4096)
 def unit_key(unit: str) -> Key:
     """第二单元 before 第十单元, Unit 2 before Unit 10; what is in no unit last."""
-    text = _plain(unit)
-    return (0, natural(text)) if text else (EMPTY, ())
+    return _text_key(unit)
 
 
 @lru_cache(maxsize=4096)
@@ -140,10 +138,14 @@ def volume_key(volume: str) -> Key:
     return UNKNOWN, natural(text)
 
 
-@lru_cache(maxsize=4096)
 def edition_key(edition: str) -> Key:
     """By text; none at all last."""
-    text = _plain(edition)
+    return _text_key(edition)
+
+
+@lru_cache(maxsize=4096)
+def _text_key(name: str) -> Key:
+    text = _plain(name)
     return (0, natural(text)) if text else (EMPTY, ())
 
 
